@@ -1,0 +1,2 @@
+drop function known_viewer(bigint);
+drop table users;

@@ -1,0 +1,2 @@
+drop table article_tags;
+drop table articles;
