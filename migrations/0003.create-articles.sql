@@ -4,10 +4,12 @@
 -- Newest first is "by id, descending": identities are handed out in the order of insertion, are unique, so that no two
 -- articles tie, and are already the key of every index that a list walks. A cursor is then one number, and a page can
 -- neither repeat nor skip an article.
+-- A slug is the title's words and the id: titles may repeat, slugs cannot, and no insert ever has to try again.
 create table articles (
     id bigint generated always as identity,
     author_id bigint not null,
-    slug text not null,
+    slug_words text not null,
+    slug text not null generated always as (ltrim(slug_words || '-' || id::text, '-')) stored,
     title text not null,
     description text not null,
     body text not null,
@@ -16,7 +18,7 @@ create table articles (
     constraint articles_pkey primary key (id),
     constraint articles_author_id_fkey foreign key (author_id) references users (id) on delete cascade,
     constraint articles_slug_key unique (slug),
-    constraint articles_slug_check check (char_length(slug) between 1 and 300),
+    constraint articles_slug_words_check check (char_length(slug_words) <= 300),
     constraint articles_title_check check (char_length(title) between 1 and 300)
 );
 

@@ -1,0 +1,69 @@
+# A bare machine needs make and Python 3.11 or newer; the rest is installed into .venv, in the versions of the lock file.
+
+PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
+PACKAGES = .venv/packages.stamp
+INSTALLED = .venv/installed.stamp
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+UV = .venv/bin/uv
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal --generate-hashes \
+	--no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
+POSTGRES_15 = /usr/lib/postgresql/15/bin/postgres
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all check lock clean debian-packages
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## migrations, then the service on 127.0.0.1:8000 (HOST and PORT change it); Ctrl-C ends it
+	@.venv/bin/python -m app serve --migrate
+
+test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of app/ (ARGS="-k word" for some of them)
+	.venv/bin/pytest -m "not debian" --numprocesses auto --cov $(ARGS)
+
+test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: the tests on Debian's PostgreSQL 15, with TLS
+	.venv/bin/pytest -m debian $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types and the imports between the layers
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/basedpyright
+	.venv/bin/lint-imports
+
+# The image's packages are those of the tests: the second file is compiled within the versions of the first.
+lock: $(PACKAGES) ## compile both lock files from pyproject.toml (LOCKFLAGS=--upgrade for newer versions)
+	$(LOCK) --extra embedded --group dev pyproject.toml --output-file requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+
+clean: ## remove .venv and what the tools leave behind; the data in .postgres stays
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist
+	find app tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# Only wheels: a source package would run a build whose own packages no lock file names.
+$(PACKAGES): requirements-dev.lock
+	@python=$$($(FIND_PYTHON)) || exit 1; [ -x .venv/bin/python ] || "$$python" -m venv .venv
+	$(PIP) --only-binary :all: --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(INSTALLED): $(PACKAGES) pyproject.toml
+	$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+define FIND_PYTHON
+	for python in $(or $(PYTHON),$(PYTHONS)); do \
+		"$$python" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2> /dev/null && echo "$$python" && exit; \
+	done; \
+	echo "Python 3.11 or newer is needed; tried $(or $(PYTHON),$(PYTHONS)). Install it, or: make PYTHON=/path/to/python" >&2; \
+	exit 1
+endef
+
+debian-packages:
+	@[ -x $(POSTGRES_15) ] && exit; \
+	command -v apt-get > /dev/null || { \
+		echo "$(POSTGRES_15) is missing, and there is no apt-get to install it: these tests run on Debian 12" >&2; exit 1; }; \
+	[ "$$(id -u)" = 0 ] || command -v sudo > /dev/null || { \
+		echo "$(POSTGRES_15) is missing: install Debian's package postgresql-15 as root" >&2; exit 1; }; \
+	run=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$run apt-get update --quiet=2 && \
+	$$run env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends postgresql-15 openssl

@@ -1,0 +1,188 @@
+"""`python -m app`: serve, and everything else that people do with the service at a command line."""
+
+import os
+import secrets
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from app.embedded import DEFAULT_FOLDER, EmbeddedError, EmbeddedPostgres
+from app.migrations import (
+    MigrationError,
+    apply_migrations,
+    list_migrations,
+    new_migration,
+    rollback_migrations,
+)
+from app.serve import ServiceError, bind, run
+from app.settings import Settings, SettingsError, load_settings
+from app.signals import exit_on_signals
+
+EXPECTED = (SettingsError, EmbeddedError, MigrationError, ServiceError)
+
+
+class _PlainErrors(click.Group):
+    """A group whose expected errors are one message on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_PlainErrors, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Bindery: the RealWorld API over raw asyncpg. Without a command: serve.
+
+    Settings come from the environment and from .env; .env.example lists them.
+    Without DATABASE_URL an embedded PostgreSQL keeps its data in .postgres/.
+    """
+    exit_on_signals()
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+@click.option("--migrate", "migrates", is_flag=True, help="Apply pending migrations first.")
+def serve(migrates: bool) -> None:
+    """Run the service until Ctrl-C or SIGTERM.
+
+    The embedded PostgreSQL starts, is migrated and stops with the service.
+    The database of DATABASE_URL is migrated only with --migrate: until it is,
+    /health/ready names what is pending.
+
+    \b
+    Example:
+        PORT=8080 python -m app serve --migrate
+    """
+    settings = load_settings()
+    with bind(settings.host, settings.port) as listener:
+        if settings.database_url is not None:
+            _serve(settings, listener, migrates=migrates)
+            return
+        with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:
+            key = settings.secret_key or SecretStr(_kept_secret_key(DEFAULT_FOLDER))
+            embedded = settings.model_copy(update={"database_url": SecretStr(dsn), "secret_key": key})
+            _serve(embedded, listener, migrates=True)
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Apply pending migrations and show the state.
+
+    \b
+    Examples:
+        python -m app migrate
+        python -m app migrate rollback --count 2
+        python -m app migrate new "add articles.language"
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(apply)
+
+
+@migrate.command()
+def apply() -> None:
+    """Apply pending migrations and show the state (the default).
+
+    Each is a transaction of its own. Two processes may do this at once: one
+    waits for the other.
+
+    \b
+    Example:
+        python -m app migrate apply
+    """
+    with _database() as dsn:
+        apply_migrations(dsn)
+        _show(dsn)
+
+
+@migrate.command()
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many, newest first.")
+@click.option("--all", "everything", is_flag=True, help="Undo all of them.")
+def rollback(count: int, everything: bool) -> None:
+    """Undo the newest migrations and show the state.
+
+    \b
+    Example:
+        python -m app migrate rollback --count 2
+    """
+    with _database() as dsn:
+        rollback_migrations(dsn, "all" if everything else count)
+        _show(dsn)
+
+
+@migrate.command("list")
+def list_() -> None:
+    """Show which migrations the database has.
+
+    \b
+    Example:
+        python -m app migrate list
+    """
+    with _database() as dsn:
+        _show(dsn)
+
+
+@migrate.command()
+@click.argument("title")
+def new(title: str) -> None:
+    """Create the two files of the next migration: what it does, and what undoes that.
+
+    \b
+    Example:
+        python -m app migrate new "add articles.language"
+    """
+    for path in new_migration(title):
+        click.echo(f"Created {os.path.relpath(path)}")
+
+
+@contextmanager
+def _database() -> Generator[str]:
+    settings = load_settings(needs_secret_key=False)
+    if settings.database_url is not None:
+        yield settings.database_dsn
+        return
+    with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:
+        yield dsn
+
+
+def _serve(settings: Settings, listener: socket.socket, *, migrates: bool) -> None:
+    # Imported here: it reads sql/, and a mistake in there must not keep anyone from migrating.
+    from app.main import create_app  # noqa: PLC0415
+
+    if migrates:
+        apply_migrations(settings.database_dsn)
+    run(create_app(settings), listener, settings)
+
+
+def _show(dsn: str) -> None:
+    table = Table("migration", "applied (UTC)", box=None, pad_edge=False)
+    for state in list_migrations(dsn):
+        table.add_row(state.id, f"{state.applied_at:%Y-%m-%d %H:%M:%S}" if state.applied_at else "pending")
+    Console(soft_wrap=True).print(table)
+
+
+def _kept_secret_key(folder: Path) -> str:
+    """The key beside the embedded server's data, made at the first start: tokens stay valid after a restart."""
+    path = folder / "secret_key"
+    if not path.exists():
+        draft = folder / f"secret_key.{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        # Renamed when complete: a key that was cut off would be worse than none.
+        draft.rename(path)
+    return path.read_text()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m app")

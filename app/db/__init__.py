@@ -1,0 +1,32 @@
+"""The data layer: a pool, named SQL statements bound to typed functions, transactions. Knows no table and no HTTP."""
+
+from app.db.connection import Connection
+from app.db.database import Database
+from app.db.errors import (
+    BadArgument,
+    BinderyError,
+    BindingError,
+    Conflict,
+    DatabaseUnavailable,
+    NotConnected,
+    NotFound,
+    PoolTimeout,
+    TooManyRows,
+)
+from app.db.queries import Executor, Queries
+
+__all__ = [
+    "BadArgument",
+    "BinderyError",
+    "BindingError",
+    "Conflict",
+    "Connection",
+    "Database",
+    "DatabaseUnavailable",
+    "Executor",
+    "NotConnected",
+    "NotFound",
+    "PoolTimeout",
+    "Queries",
+    "TooManyRows",
+]

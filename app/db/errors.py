@@ -1,0 +1,51 @@
+"""What can go wrong in this layer; every message says what to do, none holds a secret."""
+
+
+class BinderyError(Exception):
+    """The common parent of every error that this layer raises by itself."""
+
+
+class BindingError(BinderyError):
+    """A statement and its Python signature do not fit each other; raised at import, or when it is first prepared."""
+
+
+class NotFound(BinderyError):
+    """The one row that was asked for is not there, or a row that was referred to is gone."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"{resource} not found")
+        self.resource = resource
+
+
+class Conflict(BinderyError):
+    """A unique constraint says that this value is taken; `field` is what the caller knows it as."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} has already been taken")
+        self.field = field
+
+
+class TooManyRows(BinderyError):
+    """A statement that promises one row found several; it never picks "the first"."""
+
+
+class BadArgument(BinderyError):
+    """A value that PostgreSQL cannot store in the type it is meant for."""
+
+    def __init__(self, function: str, parameter: str, reason: str) -> None:
+        super().__init__(f"{function}({parameter}=...): {reason}")
+        self.function = function
+        self.parameter = parameter
+        self.reason = reason
+
+
+class NotConnected(BinderyError):
+    """The Database was never opened or is closed, or the connection was given back already."""
+
+
+class PoolTimeout(BinderyError):
+    """No connection became free in time; the message says what the pool was doing."""
+
+
+class DatabaseUnavailable(BinderyError):
+    """The server cannot be reached, refuses the login or went away; the message says which server and what to try."""

@@ -1,0 +1,46 @@
+"""Transactions and savepoints."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import asyncpg
+
+from app.db.errors import DatabaseUnavailable
+
+Isolation = Literal["read_committed", "repeatable_read", "serializable"]
+
+
+@asynccontextmanager
+async def transaction_block(
+    server: "asyncpg.Connection[asyncpg.Record]", isolation: Isolation | None, readonly: bool, deferrable: bool
+) -> AsyncGenerator[None]:
+    """BEGIN and COMMIT around the block, a savepoint inside a transaction; ROLLBACK on any exception.
+
+    Raises ValueError for options that a savepoint cannot honour, DatabaseUnavailable where BEGIN or COMMIT gets lost.
+    """
+    if server.is_in_transaction() and (isolation or readonly or deferrable):
+        raise ValueError(
+            "a nested transaction is a savepoint and takes no isolation, readonly or deferrable; "
+            "give them to the outermost transaction()"
+        )
+    transaction = server.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable)
+    await _unless_lost(server, transaction.start, "BEGIN")
+    try:
+        yield
+    except BaseException:
+        if not server.is_closed():
+            await transaction.rollback()
+        raise
+    await _unless_lost(server, transaction.commit, "COMMIT")
+
+
+async def _unless_lost(
+    server: "asyncpg.Connection[asyncpg.Record]", step: Callable[[], Awaitable[None]], name: str
+) -> None:
+    try:
+        await step()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        if server.is_closed():
+            raise DatabaseUnavailable(f"the connection was lost during {name}: {error}") from error
+        raise

@@ -1,0 +1,1 @@
+"""HTTP: reads the request, calls repositories, answers. One module for each resource."""

@@ -1,0 +1,235 @@
+"""Articles, alone and in lists."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from slugify import slugify
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from app.handlers.errors import Forbidden
+from app.handlers.operations import Operation, Parameter
+from app.handlers.pagination import CURSOR, LIMIT, OFFSET, PageRequest, next_page, page_request
+from app.handlers.profiles import ProfileJson, profile_json
+from app.handlers.requests import (
+    MAX_BIGINT,
+    RequestBody,
+    RequiredText,
+    database,
+    parse,
+    path_text,
+    query_text,
+    read_object,
+    user_id,
+    viewer_id,
+)
+from app.handlers.responses import json_response, timestamp
+from app.repositories import articles
+from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, Page
+
+MAX_TAGS = 100
+MAX_SLUG_LENGTH = 200
+
+Title = Annotated[RequiredText, Field(max_length=300)]
+Tag = Annotated[RequiredText, Field(max_length=100)]
+# Sorted by code point and without repeats, as they will come back.
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(lambda tags: sorted(set(tags)))]
+
+
+class NewArticle(RequestBody):
+    """An article to publish."""
+
+    title: Title
+    description: RequiredText
+    body: RequiredText
+    tag_list: Tags = Field(default=[])
+
+
+class UpdateArticle(RequestBody):
+    """Changes to an article; what is absent stays."""
+
+    title: Title = ""
+    description: RequiredText = ""
+    body: RequiredText = ""
+    tag_list: Tags = Field(default=[])
+
+
+class ArticleSummaryJson(TypedDict):
+    """An article as the viewer sees it in a list."""
+
+    slug: str
+    title: str
+    description: str
+    tagList: list[str]
+    createdAt: str
+    updatedAt: str
+    favorited: bool
+    favoritesCount: int
+    author: ProfileJson
+
+
+class ArticleJson(ArticleSummaryJson):
+    """An article as the viewer sees it."""
+
+    body: str
+
+
+class OneArticle(TypedDict):
+    """An article."""
+
+    article: ArticleJson
+
+
+class ManyArticles(TypedDict):
+    """A page of articles without their bodies, and how many there are on all pages."""
+
+    articles: list[ArticleSummaryJson]
+    articlesCount: int
+
+
+def article_summary_json(article: ArticleSummary) -> ArticleSummaryJson:
+    """The article in the contract's words, without its body."""
+    return {
+        "slug": article.slug,
+        "title": article.title,
+        "description": article.description,
+        "tagList": article.tag_list,
+        "createdAt": timestamp(article.created_at),
+        "updatedAt": timestamp(article.updated_at),
+        "favorited": article.favorited,
+        "favoritesCount": article.favorites_count,
+        "author": profile_json(article.author),
+    }
+
+
+def article_response(article: Article, status: int = 200) -> Response:
+    """The article in the contract's words, in its envelope."""
+    answer: OneArticle = {"article": {**article_summary_json(article), "body": article.body}}
+    return json_response(answer, status)
+
+
+async def get_articles(request: Request) -> Response:
+    """Get articles, newest first."""
+    viewer, page, db = viewer_id(request), page_request(request), database(request)
+    filters = Filters(query_text(request, "tag"), query_text(request, "author"), query_text(request, "favorited"))
+    found = await articles.list_articles(db, filters=filters, page=_page(page), viewer_id=viewer)
+    return await _answer(request, page, found, lambda: articles.count_articles(db, filters=filters))
+
+
+async def get_articles_feed(request: Request) -> Response:
+    """Get articles of the authors whom one follows, newest first."""
+    viewer, page, db = user_id(request), page_request(request), database(request)
+    asked = _page(page)
+    found = await articles.list_feed(db, limit=asked.limit, offset=asked.offset, before=asked.before, viewer_id=viewer)
+    return await _answer(request, page, found, lambda: articles.count_feed(db, viewer_id=viewer))
+
+
+async def get_article(request: Request) -> Response:
+    """Get an article."""
+    viewer, slug = viewer_id(request), path_text(request, "slug")
+    article = await articles.get_article(database(request), slug=slug, viewer_id=viewer)
+    return article_response(article)
+
+
+async def create_article(request: Request) -> Response:
+    """Publish an article."""
+    author = user_id(request)
+    new = parse(await read_object(request), "article", NewArticle)
+    db = database(request)
+    slug = await articles.create_article(
+        db,
+        author_id=author,
+        slug_words=slug_words(new.title),
+        title=new.title,
+        description=new.description,
+        body=new.body,
+        tags=new.tag_list,
+    )
+    article = await articles.get_article(db, slug=slug, viewer_id=author)
+    return article_response(article, 201)
+
+
+async def update_article(request: Request) -> Response:
+    """Change one's own article."""
+    author, slug = user_id(request), path_text(request, "slug")
+    body = await read_object(request)
+    db = database(request)
+    key = await _own_article(request, slug, author)
+    changes = parse(body, "article", UpdateArticle)
+    if changes.model_fields_set:
+        slug = await articles.update_article(
+            db,
+            article_id=key.id,
+            slug_words=slug_words(changes.title) if changes.title else None,
+            title=changes.title or None,
+            description=changes.description or None,
+            body=changes.body or None,
+            tags=changes.tag_list if "tag_list" in changes.model_fields_set else None,
+        )
+    article = await articles.get_article(db, slug=slug, viewer_id=author)
+    return article_response(article)
+
+
+async def delete_article(request: Request) -> Response:
+    """Delete one's own article."""
+    author, slug = user_id(request), path_text(request, "slug")
+    key = await _own_article(request, slug, author)
+    await articles.delete_article(database(request), article_id=key.id)
+    return Response(status_code=204)
+
+
+async def _own_article(request: Request, slug: str, viewer: int) -> ArticleKey:
+    key = await articles.get_article_key(database(request), slug=slug, viewer_id=viewer)
+    if key.author_id != viewer:
+        raise Forbidden("article")
+    return key
+
+
+def _page(page: PageRequest) -> Page:
+    """The page and one article more, which says whether another page follows."""
+    return Page(limit=page.limit + 1, offset=page.offset, before=MAX_BIGINT if page.cursor is None else page.cursor)
+
+
+async def _answer(
+    request: Request, page: PageRequest, found: list[ArticleSummary], count: Callable[[], Awaitable[int]]
+) -> Response:
+    shown, follows = found[: page.limit], len(found) > page.limit
+    # On the last page the number of all is what was skipped and what is shown: nothing needs to be counted.
+    reached_by_offset = page.cursor is None and (shown or page.offset == 0)
+    total = page.offset + len(shown) if reached_by_offset and not follows else await count()
+    headers = next_page(request, shown[-1].key) if follows else None
+    answer: ManyArticles = {"articles": [article_summary_json(each) for each in shown], "articlesCount": total}
+    return json_response(answer, headers=headers)
+
+
+def slug_words(title: str) -> str:
+    """The part of a slug that a title gives: its words in small letters of their own script, "" where it has none."""
+    return slugify(title, allow_unicode=True, max_length=MAX_SLUG_LENGTH)
+
+
+_TAG = "Articles"
+_ONE = "/api/articles/{slug}"
+_FILTERS = (
+    Parameter("tag", "Only articles with this tag.", {"type": "string"}),
+    Parameter("author", "Only articles by the user with this name.", {"type": "string"}),
+    Parameter("favorited", "Only articles that the user with this name favors.", {"type": "string"}),
+)
+_PAGE = (LIMIT, OFFSET, CURSOR)
+operations = [
+    Operation(
+        "GET", "/api/articles/feed", get_articles_feed, _TAG, ManyArticles, viewer="required", query=_PAGE
+    ),
+    Operation("GET", "/api/articles", get_articles, _TAG, ManyArticles, viewer="optional", query=(*_FILTERS, *_PAGE)),
+    Operation(
+        "POST", "/api/articles", create_article, _TAG, OneArticle, 201, viewer="required",
+        body=("article", NewArticle), refusals=(400, 413),
+    ),
+    Operation("GET", _ONE, get_article, _TAG, OneArticle, viewer="optional", refusals=(404,)),
+    Operation(
+        "PUT", _ONE, update_article, _TAG, OneArticle, viewer="required",
+        body=("article", UpdateArticle), refusals=(400, 403, 404, 413),
+    ),
+    Operation("DELETE", _ONE, delete_article, _TAG, status=204, viewer="required", refusals=(403, 404)),
+]  # fmt: skip

@@ -1,0 +1,95 @@
+"""Every way a request can fail, and the one table that turns it into an answer."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.db import BadArgument, Conflict, DatabaseUnavailable, NotFound, PoolTimeout
+from app.security import InvalidToken, PasswordsBusy
+
+logger = logging.getLogger("app.handlers")
+
+RETRY_LATER = {"Retry-After": "1"}  # seconds
+INVALID_TOKEN = {"token": ["is invalid"]}
+
+
+class RequestError(Exception):
+    """A request that cannot be served as it is: a status, and messages by field."""
+
+    def __init__(self, status: int, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(f"{status}: {errors}")
+        self.status = status
+        self.errors = errors
+
+
+class Unauthorized(RequestError):
+    """The request says not, or not convincingly, on whose behalf it comes."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(401, {field: [problem]})
+
+
+class Forbidden(RequestError):
+    """The resource belongs to someone else."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(403, {resource: ["forbidden"]})
+
+
+class Invalid(RequestError):
+    """Values that the contract does not allow: messages by field."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(422, errors)
+
+
+def error_response(
+    status: int, errors: Mapping[str, Sequence[str]], headers: Mapping[str, str] | None = None
+) -> Response:
+    """`{"errors": {field: [message, ...]}}`."""
+    return Response(to_json({"errors": errors}), status, media_type="application/json", headers=headers)
+
+
+def _http_exception(error: HTTPException) -> Response:
+    """What Starlette's router says by itself: no such route, no such method."""
+    field, problem = {404: ("path", "not found"), 405: ("method", "not allowed")}.get(
+        error.status_code, ("request", error.detail)
+    )
+    return error_response(error.status_code, {field: [problem]}, error.headers)
+
+
+def _not_found(error: NotFound) -> Response:
+    if error.resource == "viewer":
+        return error_response(401, INVALID_TOKEN)
+    return error_response(404, {error.resource: ["not found"]})
+
+
+def _unavailable(error: Exception) -> Response:
+    logger.warning("answered 503: %s", error)
+    return error_response(503, {"service": ["is busy or not available; try again in a moment"]}, RETRY_LATER)
+
+
+# The one table: what is raised anywhere below a handler, and what the client sees of it.
+ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
+    RequestError: lambda error: error_response(error.status, error.errors),
+    InvalidToken: lambda _: error_response(401, INVALID_TOKEN),
+    NotFound: _not_found,
+    Conflict: lambda error: error_response(409, {error.field: ["has already been taken"]}),
+    BadArgument: lambda error: error_response(422, {error.parameter: [error.reason]}),
+    PoolTimeout: _unavailable,
+    DatabaseUnavailable: _unavailable,
+    PasswordsBusy: _unavailable,
+    HTTPException: _http_exception,
+    Exception: lambda _: error_response(500, {"server": ["failed; its log says why"]}),
+}
+
+
+async def answer_error(_: Request, error: Exception) -> Response:
+    """The answer to whatever was raised below a handler."""
+    kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
+    return ANSWERS[kind](error)

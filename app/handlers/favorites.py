@@ -1,0 +1,35 @@
+"""Favoriting articles."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.handlers.articles import OneArticle, article_response
+from app.handlers.operations import Operation
+from app.handlers.requests import database, path_text, user_id
+from app.repositories import articles, favorites
+
+
+async def create_article_favorite(request: Request) -> Response:
+    """Favorite an article."""
+    viewer, slug = user_id(request), path_text(request, "slug")
+    db = database(request)
+    await favorites.favorite(db, user_id=viewer, slug=slug)
+    article = await articles.get_article(db, slug=slug, viewer_id=viewer)
+    return article_response(article)
+
+
+async def delete_article_favorite(request: Request) -> Response:
+    """Unfavorite an article."""
+    viewer, slug = user_id(request), path_text(request, "slug")
+    db = database(request)
+    await favorites.unfavorite(db, user_id=viewer, slug=slug)
+    article = await articles.get_article(db, slug=slug, viewer_id=viewer)
+    return article_response(article)
+
+
+_TAG = "Favorites"
+_FAVORITE = "/api/articles/{slug}/favorite"
+operations = [
+    Operation("POST", _FAVORITE, create_article_favorite, _TAG, OneArticle, viewer="required", refusals=(404,)),
+    Operation("DELETE", _FAVORITE, delete_article_favorite, _TAG, OneArticle, viewer="required", refusals=(404,)),
+]

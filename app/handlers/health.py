@@ -1,0 +1,50 @@
+"""Whether this process lives, and whether it can serve."""
+
+from typing import NotRequired
+
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from app.db import BindingError, DatabaseUnavailable, PoolTimeout
+from app.handlers.operations import Operation
+from app.handlers.requests import database
+from app.handlers.responses import json_response
+from app.repositories import health
+
+
+class Health(TypedDict):
+    """The state, and the reason where it is not "ok"."""
+
+    status: str
+    reason: NotRequired[str]
+
+
+async def live(request: Request) -> Response:
+    """Whether the process answers."""
+    answer: Health = {"status": "ok"}
+    return json_response(answer)
+
+
+async def ready(request: Request) -> Response:
+    """Whether the database can be reached and is migrated."""
+    reason = await _unready(request)
+    answer: Health = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
+    return json_response(answer, 503 if reason else 200)
+
+
+async def _unready(request: Request) -> str | None:
+    try:
+        applied = await health.list_applied_migrations(database(request))
+    except BindingError:
+        applied = []
+    except (DatabaseUnavailable, PoolTimeout) as error:
+        return str(error)
+    pending = [migration for migration in request.app.state.migrations if migration not in applied]
+    return f"migrations are pending: {', '.join(pending)}" if pending else None
+
+
+operations = [
+    Operation("GET", "/health/live", live, "Health", Health),
+    Operation("GET", "/health/ready", ready, "Health", Health, refusals=(503,)),
+]

@@ -1,0 +1,70 @@
+"""What the API can do: each operation is a route and an entry of /openapi.json, written down once."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.handlers.requests import RequestBody
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter: its name, what it is for, and its JSON schema."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path: who answers it, and what goes in and comes out.
+
+    `body` is the envelope's name and the object inside it; `answer` is a TypedDict, None for no content; `refusals` are
+    the statuses it may answer besides, 401 and 422 understood where there is a viewer, a body or a parameter.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    tag: str
+    answer: type[object] | None = None
+    status: int = 200
+    viewer: Literal["required", "optional", "ignored"] = "ignored"
+    body: tuple[str, type[RequestBody]] | None = None
+    query: tuple[Parameter, ...] = ()
+    refusals: tuple[int, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The contract's operationId: the handler's name in camel case, `GetArticlesFeed`."""
+        return "".join(word.title() for word in self.handler.__name__.split("_"))
+
+    @property
+    def summary(self) -> str:
+        """What it does: the first line of the handler's docstring."""
+        return (self.handler.__doc__ or "").partition("\n")[0]
+
+
+def routes(operations: Sequence[Operation]) -> list[Route]:
+    """One route for each path, so that a method which is not allowed is answered with all those that are."""
+    by_path = sorted(operations, key=lambda operation: ("{" in operation.path, operation.path))
+    return [_route(path, list(group)) for path, group in groupby(by_path, key=lambda operation: operation.path)]
+
+
+def _route(path: str, operations: list[Operation]) -> Route:
+    handlers = {operation.method: operation.handler for operation in operations}
+    if "GET" in handlers:
+        handlers["HEAD"] = handlers["GET"]
+
+    async def dispatch(request: Request) -> Response:
+        return await handlers[request.method](request)
+
+    return Route(path, dispatch, methods=list(handlers))

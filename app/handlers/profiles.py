@@ -1,0 +1,97 @@
+"""People as others see them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from app.handlers.operations import Operation
+from app.handlers.pagination import CURSOR, LIMIT, next_page, page_request
+from app.handlers.requests import database, path_text, user_id, viewer_id
+from app.handlers.responses import json_response
+from app.repositories import profiles
+from app.repositories.profiles import Profile
+
+
+class ProfileJson(TypedDict):
+    """A user as the viewer sees them."""
+
+    username: str
+    bio: str | None
+    image: str | None
+    following: bool
+
+
+class OneProfile(TypedDict):
+    """A profile."""
+
+    profile: ProfileJson
+
+
+class ManyProfiles(TypedDict):
+    """A page of profiles."""
+
+    users: list[ProfileJson]
+
+
+def profile_json(profile: Profile) -> ProfileJson:
+    """The profile in the contract's words."""
+    return {
+        "username": profile.username,
+        "bio": profile.bio,
+        "image": profile.image,
+        "following": profile.following,
+    }
+
+
+async def get_profile_by_username(request: Request) -> Response:
+    """Get a profile."""
+    viewer, username = viewer_id(request), path_text(request, "username")
+    profile = await profiles.get_profile(database(request), username=username, viewer_id=viewer)
+    return _profile_response(profile)
+
+
+async def follow_user_by_username(request: Request) -> Response:
+    """Follow a user."""
+    follower, username = user_id(request), path_text(request, "username")
+    db = database(request)
+    await profiles.follow(db, follower_id=follower, username=username)
+    profile = await profiles.get_profile(db, username=username, viewer_id=follower)
+    return _profile_response(profile)
+
+
+async def unfollow_user_by_username(request: Request) -> Response:
+    """Unfollow a user."""
+    follower, username = user_id(request), path_text(request, "username")
+    db = database(request)
+    await profiles.unfollow(db, follower_id=follower, username=username)
+    profile = await profiles.get_profile(db, username=username, viewer_id=follower)
+    return _profile_response(profile)
+
+
+async def get_users(request: Request) -> Response:
+    """Get profiles in the order of registration."""
+    viewer, page = viewer_id(request), page_request(request)
+    found = await profiles.list_profiles(
+        database(request), after=page.cursor or 0, limit=page.limit + 1, viewer_id=viewer
+    )
+    shown = found[: page.limit]
+    headers = next_page(request, shown[-1].key) if len(found) > page.limit else None
+    answer: ManyProfiles = {"users": [profile_json(profile) for profile in shown]}
+    return json_response(answer, headers=headers)
+
+
+def _profile_response(profile: Profile) -> Response:
+    answer: OneProfile = {"profile": profile_json(profile)}
+    return json_response(answer)
+
+
+_TAG = "Profile"
+_FOLLOW = "/api/profiles/{username}/follow"
+operations = [
+    Operation(
+        "GET", "/api/profiles/{username}", get_profile_by_username, _TAG, OneProfile, viewer="optional", refusals=(404,)
+    ),
+    Operation("POST", _FOLLOW, follow_user_by_username, _TAG, OneProfile, viewer="required", refusals=(404,)),
+    Operation("DELETE", _FOLLOW, unfollow_user_by_username, _TAG, OneProfile, viewer="required", refusals=(404,)),
+    Operation("GET", "/api/users", get_users, _TAG, ManyProfiles, viewer="optional", query=(LIMIT, CURSOR)),
+]

@@ -1,0 +1,156 @@
+"""Registration, login, and one's own account."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import TypedDict
+
+from app.handlers.errors import Invalid, Unauthorized
+from app.handlers.operations import Operation
+from app.handlers.requests import (
+    RequestBody,
+    RequiredText,
+    Text,
+    database,
+    parse,
+    passwords,
+    read_object,
+    tokens,
+    user_id,
+)
+from app.handlers.responses import json_response
+from app.repositories import users
+from app.repositories.users import User
+
+
+def _address(value: str) -> str:
+    mailbox, _, domain = value.rpartition("@")
+    if not mailbox or not domain or any(character.isspace() for character in value):
+        raise PydanticCustomError("email", "is not an e-mail address")
+    return value
+
+
+Username = Annotated[RequiredText, Field(max_length=100)]
+Email = Annotated[RequiredText, Field(max_length=254), AfterValidator(_address)]
+NewPassword = Annotated[RequiredText, Field(min_length=8, max_length=1000)]
+
+
+class LoginUser(RequestBody):
+    """Credentials."""
+
+    email: RequiredText
+    password: RequiredText
+
+
+class NewUser(RequestBody):
+    """An account to register."""
+
+    username: Username
+    email: Email
+    password: NewPassword
+
+
+class UpdateUser(RequestBody):
+    """Changes to an account; what is absent stays, and null or "" empties bio and image."""
+
+    username: Username = ""
+    email: Email = ""
+    password: NewPassword = ""
+    bio: Text | None = None
+    image: Text | None = None
+
+
+class UserJson(TypedDict):
+    """An account as its owner sees it, with a fresh token."""
+
+    email: str
+    token: str
+    username: str
+    bio: str | None
+    image: str | None
+
+
+class OneUser(TypedDict):
+    """An account."""
+
+    user: UserJson
+
+
+def _user_response(request: Request, user: User, status: int = 200) -> Response:
+    answer: OneUser = {
+        "user": {
+            "email": user.email,
+            "token": tokens(request).issue(user.id),
+            "username": user.username,
+            "bio": user.bio,
+            "image": user.image,
+        }
+    }
+    return json_response(answer, status)
+
+
+async def create_user(request: Request) -> Response:
+    """Register an account."""
+    new = parse(await read_object(request), "user", NewUser)
+    password_hash = await passwords(request).hash(new.password)
+    user = await users.create_user(
+        database(request), username=new.username, email=new.email, password_hash=password_hash
+    )
+    return _user_response(request, user, 201)
+
+
+async def login(request: Request) -> Response:
+    """Log in with e-mail address and password."""
+    credentials = parse(await read_object(request), "user", LoginUser)
+    account = await users.find_account(database(request), email=credentials.email)
+    password_hash = account.password_hash if account else None
+    # Also without an account: an unknown address must take as long to refuse as a wrong password.
+    matches = await passwords(request).verify(password_hash, credentials.password)
+    if account is None or not matches:
+        raise Unauthorized("credentials", "invalid")
+    return _user_response(request, account.user)
+
+
+async def get_current_user(request: Request) -> Response:
+    """Get one's own account."""
+    return _user_response(request, await users.get_user(database(request), user_id=user_id(request)))
+
+
+async def update_current_user(request: Request) -> Response:
+    """Change one's own account."""
+    viewer = user_id(request)
+    changes = parse(await read_object(request), "user", UpdateUser)
+    given = changes.model_fields_set
+    if not given:
+        raise Invalid({"user": ["needs at least one field to change"]})
+    user = await users.update_user(
+        database(request),
+        user_id=viewer,
+        username=changes.username or None,
+        email=changes.email or None,
+        password_hash=await passwords(request).hash(changes.password) if changes.password else None,
+        sets_bio="bio" in given,
+        bio=changes.bio or None,
+        sets_image="image" in given,
+        image=changes.image or None,
+    )
+    return _user_response(request, user)
+
+
+_TAG = "User and Authentication"
+operations = [
+    Operation(
+        "POST", "/api/users/login", login, _TAG, OneUser, body=("user", LoginUser), refusals=(400, 401, 413, 503)
+    ),
+    Operation(
+        "POST", "/api/users", create_user, _TAG, OneUser, 201, body=("user", NewUser), refusals=(400, 409, 413, 503)
+    ),
+    Operation("GET", "/api/user", get_current_user, _TAG, OneUser, viewer="required"),
+    Operation(
+        "PUT", "/api/user", update_current_user, _TAG, OneUser, viewer="required", body=("user", UpdateUser),
+        refusals=(400, 409, 413, 503),
+    ),
+]  # fmt: skip

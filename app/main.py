@@ -1,0 +1,107 @@
+"""The composition root: settings -> Database -> Starlette."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib.metadata import version
+
+from pydantic_core import to_json
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from app.db import Database
+from app.handlers import articles, comments, favorites, health, profiles, tags, users
+from app.handlers.docs import render_docs
+from app.handlers.errors import ANSWERS, answer_error
+from app.handlers.openapi import openapi_document
+from app.handlers.operations import routes
+from app.migrations import migration_ids
+from app.security import Passwords, Tokens
+from app.settings import Settings, SettingsError
+
+OPERATIONS = [
+    operation
+    for resource in (users, profiles, articles, comments, favorites, tags, health)
+    for operation in resource.operations
+]
+# A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.
+# Compiling queries to machine code pays for reports, not for look-ups.
+SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The service. Its lifespan opens the pool and closes it, waiting for connections in use.
+
+    Raises SettingsError when DATABASE_URL or SECRET_KEY is missing.
+    """
+    if settings.secret_key is None:
+        raise SettingsError("SECRET_KEY: is not set; allowed: at least 32 random bytes")
+    app = Starlette(
+        routes=[*routes(OPERATIONS), Route("/openapi.json", openapi_json), Route("/docs", docs)],
+        lifespan=lifespan,
+        exception_handlers=dict.fromkeys(ANSWERS, answer_error),
+        middleware=[cors(settings.cors_origins)],
+    )
+    app.state.database = database(settings)
+    app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
+    app.state.password_workers = settings.password_workers
+    app.state.max_body_bytes = settings.max_body_bytes
+    app.state.migrations = migration_ids()
+    return app
+
+
+def database(settings: Settings) -> Database:
+    """The pool that the settings describe, not yet open."""
+    return Database(
+        settings.database_dsn,
+        min_size=settings.db_pool_size,
+        max_size=settings.db_pool_size + settings.db_max_overflow,
+        acquire_timeout=settings.db_pool_timeout,
+        connect_timeout=settings.db_connect_timeout,
+        statement_timeout=settings.db_statement_timeout,
+        close_timeout=settings.shutdown_timeout,
+        server_settings=SERVER_SETTINGS,
+    )
+
+
+def cors(origins: tuple[str, ...]) -> Middleware:
+    """Browsers may call the API from these origins; a token travels in a header, so no cookie needs to."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Link", "Retry-After"],
+        max_age=3600,
+    )
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+    """Open while the service runs: the pool, and the threads that hash passwords."""
+    async with app.state.database:
+        app.state.passwords = Passwords(app.state.password_workers)
+        try:
+            yield
+        finally:
+            app.state.passwords.close()
+
+
+@cache
+def document() -> dict[str, object]:
+    """The OpenAPI document of the service."""
+    return openapi_document("Conduit on Bindery", version("bindery"), OPERATIONS)
+
+
+async def openapi_json(request: Request) -> Response:
+    """GET /openapi.json."""
+    return Response(to_json(document()), media_type="application/json")
+
+
+async def docs(request: Request) -> Response:
+    """GET /docs."""
+    return HTMLResponse(render_docs(document()))

@@ -1,0 +1,238 @@
+"""Articles, alone and in lists."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from app.db import Executor, Queries
+from app.repositories import SQL
+from app.repositories.profiles import Profile
+
+queries = Queries(
+    SQL / "articles.sql",
+    resource="article",
+    references={"known_viewer": "viewer", "articles_author_id_fkey": "viewer"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleSummary:
+    """An article as the viewer sees it in a list; `key` is what the next page starts after."""
+
+    key: int
+    slug: str
+    title: str
+    description: str
+    tag_list: list[str]
+    created_at: datetime
+    updated_at: datetime
+    favorited: bool
+    favorites_count: int
+    author: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Article(ArticleSummary):
+    """An article as the viewer sees it."""
+
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleKey:
+    """Which row an article is, and whose."""
+
+    id: int
+    author_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which articles a list shows: those that pass every filter which is not None."""
+
+    tag: str | None = None
+    author: str | None = None
+    favorited_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `limit` articles older than the key `before`, after skipping `offset` of them."""
+
+    limit: int
+    offset: int
+    before: int
+
+
+class _Seen(TypedDict):
+    limit: int
+    offset: int
+    before: int
+    viewer_id: int | None
+
+
+@queries.bind
+async def get_article(db: Executor, *, slug: str, viewer_id: int | None) -> Article:
+    """The article with this slug; NotFound("article") without one, NotFound("viewer") when the viewer is gone."""
+    ...
+
+
+@queries.bind
+async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
+    """The ids of the article and its author; NotFound as get_article."""
+    ...
+
+
+@queries.bind
+async def create_article(
+    db: Executor, *, author_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
+) -> str:
+    """The slug of the new article; NotFound("viewer") when the author is gone."""
+    ...
+
+
+@queries.bind
+async def update_article(
+    db: Executor,
+    *,
+    article_id: int,
+    slug_words: str | None,
+    title: str | None,
+    description: str | None,
+    body: str | None,
+    tags: list[str] | None,
+) -> str:
+    """The slug of the article with the changes; None changes nothing. NotFound("article") when it is gone."""
+    ...
+
+
+@queries.bind
+async def delete_article(db: Executor, *, article_id: int) -> None:
+    """Delete the article with its tags, favorites and comments."""
+    ...
+
+
+async def list_articles(db: Executor, *, filters: Filters, page: Page, viewer_id: int | None) -> list[ArticleSummary]:
+    """A page of the articles that pass the filters, newest first.
+
+    A single filter has a statement of its own, with the plan that suits it; combinations share one.
+    """
+    at = _Seen(limit=page.limit, offset=page.offset, before=page.before, viewer_id=viewer_id)
+    match filters:
+        case Filters(None, None, None):
+            return await list_all_articles(db, **at)
+        case Filters(str(tag), None, None):
+            return await list_articles_by_tag(db, tag=tag, **at)
+        case Filters(None, str(author), None):
+            return await list_articles_by_author(db, author=author, **at)
+        case Filters(None, None, str(user)):
+            return await list_articles_favorited_by(db, favorited_by=user, **at)
+        case Filters(tag, author, user):
+            return await list_articles_by_filters(db, tag=tag, author=author, favorited_by=user, **at)
+
+
+async def count_articles(db: Executor, *, filters: Filters) -> int:
+    """How many articles pass the filters."""
+    match filters:
+        case Filters(None, None, None):
+            return await count_all_articles(db)
+        case Filters(str(tag), None, None):
+            return await count_articles_by_tag(db, tag=tag)
+        case Filters(None, str(author), None):
+            return await count_articles_by_author(db, author=author)
+        case Filters(None, None, str(user)):
+            return await count_articles_favorited_by(db, favorited_by=user)
+        case Filters(tag, author, user):
+            return await count_articles_by_filters(db, tag=tag, author=author, favorited_by=user)
+
+
+@queries.bind
+async def list_all_articles(
+    db: Executor, *, limit: int, offset: int, before: int, viewer_id: int | None
+) -> list[ArticleSummary]:
+    """The newest articles."""
+    ...
+
+
+@queries.bind
+async def list_articles_by_tag(
+    db: Executor, *, tag: str, limit: int, offset: int, before: int, viewer_id: int | None
+) -> list[ArticleSummary]:
+    """The newest articles with the tag."""
+    ...
+
+
+@queries.bind
+async def list_articles_by_author(
+    db: Executor, *, author: str, limit: int, offset: int, before: int, viewer_id: int | None
+) -> list[ArticleSummary]:
+    """The newest articles of the author with this user name."""
+    ...
+
+
+@queries.bind
+async def list_articles_favorited_by(
+    db: Executor, *, favorited_by: str, limit: int, offset: int, before: int, viewer_id: int | None
+) -> list[ArticleSummary]:
+    """The newest articles that the user with this name favors."""
+    ...
+
+
+@queries.bind
+async def list_articles_by_filters(
+    db: Executor,
+    *,
+    tag: str | None,
+    author: str | None,
+    favorited_by: str | None,
+    limit: int,
+    offset: int,
+    before: int,
+    viewer_id: int | None,
+) -> list[ArticleSummary]:
+    """The newest articles that pass every filter which is not None."""
+    ...
+
+
+@queries.bind
+async def list_feed(db: Executor, *, limit: int, offset: int, before: int, viewer_id: int) -> list[ArticleSummary]:
+    """The newest articles of the authors whom the viewer follows."""
+    ...
+
+
+@queries.bind
+async def count_all_articles(db: Executor) -> int:
+    """How many articles there are."""
+    ...
+
+
+@queries.bind
+async def count_articles_by_tag(db: Executor, *, tag: str) -> int:
+    """How many articles have the tag."""
+    ...
+
+
+@queries.bind
+async def count_articles_by_author(db: Executor, *, author: str) -> int:
+    """How many articles the author with this user name has written."""
+    ...
+
+
+@queries.bind
+async def count_articles_favorited_by(db: Executor, *, favorited_by: str) -> int:
+    """How many articles the user with this name favors."""
+    ...
+
+
+@queries.bind
+async def count_articles_by_filters(
+    db: Executor, *, tag: str | None, author: str | None, favorited_by: str | None
+) -> int:
+    """How many articles pass every filter which is not None."""
+    ...
+
+
+@queries.bind
+async def count_feed(db: Executor, *, viewer_id: int) -> int:
+    """How many articles the authors have written whom the viewer follows."""
+    ...

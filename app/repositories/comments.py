@@ -1,0 +1,61 @@
+"""Comments on articles."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.db import Executor, Queries
+from app.repositories import SQL
+from app.repositories.profiles import Profile
+
+queries = Queries(
+    SQL / "comments.sql",
+    resource="article",
+    references={
+        "known_viewer": "viewer",
+        "comments_author_id_fkey": "viewer",
+        "comments_article_id_fkey": "article",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment as the viewer sees it."""
+
+    id: int
+    created_at: datetime
+    updated_at: datetime
+    body: str
+    author: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class CommentKey:
+    """Which row a comment is, and whose; None where the article has no such comment."""
+
+    id: int | None
+    author_id: int | None
+
+
+@queries.bind
+async def create_comment(db: Executor, *, article_id: int, viewer_id: int, body: str) -> Comment:
+    """The new comment; NotFound("article") or NotFound("viewer") when one is gone."""
+    ...
+
+
+@queries.bind
+async def list_comments(db: Executor, *, slug: str, viewer_id: int | None) -> list[Comment]:
+    """The article's comments, newest first; none where there is no article with this slug."""
+    ...
+
+
+@queries.bind
+async def get_comment_key(db: Executor, *, slug: str, comment_id: int, viewer_id: int) -> CommentKey:
+    """Whose comment it is; NotFound("article") when there is no article with this slug."""
+    ...
+
+
+@queries.bind
+async def delete_comment(db: Executor, *, comment_id: int) -> None:
+    """Delete the comment."""
+    ...

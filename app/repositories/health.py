@@ -1,0 +1,12 @@
+"""What the service needs to know of its database before it takes requests."""
+
+from app.db import Executor, Queries
+from app.repositories import SQL
+
+queries = Queries(SQL / "health.sql")
+
+
+@queries.bind
+async def list_applied_migrations(db: Executor) -> list[str]:
+    """The ids of the migrations that were applied; BindingError where there never was one."""
+    ...

@@ -1,0 +1,53 @@
+"""Users as other users see them, and who follows whom."""
+
+from dataclasses import dataclass
+
+from app.db import Executor, Queries
+from app.repositories import SQL
+
+queries = Queries(
+    SQL / "profiles.sql",
+    resource="profile",
+    references={"known_viewer": "viewer", "follows_follower_id_fkey": "viewer"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user as the viewer sees them."""
+
+    username: str
+    bio: str | None
+    image: str | None
+    following: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProfile(Profile):
+    """A profile in a list, and the key that the next page starts after."""
+
+    key: int
+
+
+@queries.bind
+async def get_profile(db: Executor, *, username: str, viewer_id: int | None) -> Profile:
+    """The profile of `username`; NotFound("profile") when there is none, NotFound("viewer") when the viewer is gone."""
+    ...
+
+
+@queries.bind
+async def list_profiles(db: Executor, *, after: int, limit: int, viewer_id: int | None) -> list[ListedProfile]:
+    """At most `limit` profiles in the order of registration, beginning after the key `after`."""
+    ...
+
+
+@queries.bind
+async def follow(db: Executor, *, follower_id: int, username: str) -> None:
+    """Make the follower follow `username`, if there is such a user; NotFound("viewer") when the follower is gone."""
+    ...
+
+
+@queries.bind
+async def unfollow(db: Executor, *, follower_id: int, username: str) -> None:
+    """Make the follower not follow `username`."""
+    ...

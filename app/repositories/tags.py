@@ -1,0 +1,12 @@
+"""Tags in use."""
+
+from app.db import Executor, Queries
+from app.repositories import SQL
+
+queries = Queries(SQL / "tags.sql")
+
+
+@queries.bind
+async def list_tags(db: Executor) -> list[str]:
+    """Every tag that an article has, sorted by code point."""
+    ...

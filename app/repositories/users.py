@@ -1,0 +1,69 @@
+"""Accounts."""
+
+from dataclasses import dataclass
+
+from app.db import Executor, Queries
+from app.repositories import SQL
+
+queries = Queries(
+    SQL / "users.sql",
+    resource="viewer",
+    conflicts={"users_username_key": "username", "users_email_key": "email"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account as its owner sees it."""
+
+    id: int
+    username: str
+    email: str
+    bio: str | None
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account and the hash of its password."""
+
+    user: User
+    password_hash: str
+
+
+@queries.bind
+async def create_user(db: Executor, *, username: str, email: str, password_hash: str) -> User:
+    """The new account; Conflict("username") or Conflict("email") where one is taken."""
+    ...
+
+
+@queries.bind
+async def find_account(db: Executor, *, email: str) -> Account | None:
+    """The account with this e-mail address, or None."""
+    ...
+
+
+@queries.bind
+async def get_user(db: Executor, *, user_id: int) -> User:
+    """The account with this id; NotFound("viewer") when it is gone."""
+    ...
+
+
+@queries.bind
+async def update_user(
+    db: Executor,
+    *,
+    user_id: int,
+    username: str | None,
+    email: str | None,
+    password_hash: str | None,
+    sets_bio: bool,
+    bio: str | None,
+    sets_image: bool,
+    image: str | None,
+) -> User:
+    """The account with the changes; None changes nothing, but for bio and image where `sets_...` says so.
+
+    Raises Conflict("username") or Conflict("email") where one is taken, NotFound("viewer") when the account is gone.
+    """
+    ...

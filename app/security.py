@@ -1,0 +1,138 @@
+"""Passwords and access tokens: what a client proves who they are with."""
+
+import asyncio
+import functools
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+from jwt.types import Options
+
+MIN_SECRET_KEY_BYTES = 32
+WAITING_PER_WORKER = 64
+
+_Result = TypeVar("_Result")
+
+# OWASP's argon2id setting of 19 MiB, two passes and one lane, not the library's 64 MiB and four lanes: a lane is a
+# thread, so with one `workers` is exactly the number of cores that log-ins can keep busy, at 19 MiB each.
+# A hash carries its own setting: a later change here leaves every stored password valid.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+# The algorithm is pinned: what a token says of its own is never believed. (The checker's two exceptions below: PyJWT's
+# key types come from `cryptography`, which HS256 does not need.)
+_ALGORITHM = "HS256"
+# Ours have at most 165 characters. The limit keeps the parser from long input, and from nesting deeper than its stack.
+_MAX_TOKEN_LENGTH = 512
+# `iat` is written, not checked: a token just issued is valid on a server whose clock is a second behind, too.
+_CLAIMS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}
+_USER_ID = re.compile("[1-9][0-9]{0,18}")
+_MAX_BIGINT = 2**63 - 1
+
+
+class PasswordsBusy(Exception):
+    """Too many passwords are waiting to be hashed; trying again in a few seconds is worth it."""
+
+
+class InvalidToken(Exception):
+    """The token was not issued here, was altered, or has expired."""
+
+
+class Passwords:
+    """Hashes and verifies passwords in `workers` threads, so that the event loop never waits for one.
+
+    At most `workers` passwords are worked on at once and 64 times as many wait; the next raises PasswordsBusy.
+    A waiter that is cancelled gives its place back.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
+        self._limit = workers * (1 + WAITING_PER_WORKER)
+        self._jobs: set[Future[Any]] = set()
+        self._decoy_hash = _decoy_hash()
+
+    async def hash(self, password: str) -> str:
+        """The argon2id hash to store for `password`; another one each time. Raises PasswordsBusy."""
+        return await self._run(lambda: _hasher.hash(_encoded(password)))
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Whether `password` is the one that was hashed.
+
+        None, for an account that does not exist, is False after the same work, so that the time taken tells nothing.
+        Raises PasswordsBusy, and argon2's InvalidHashError or VerificationError for a hash that is not argon2's.
+        """
+        known = self._decoy_hash if password_hash is None else password_hash
+        return await self._run(lambda: _matches(known, password)) and password_hash is not None
+
+    def close(self) -> None:
+        """End the threads, after the passwords that they are on; whoever still waits is cancelled."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        if len(self._jobs) >= self._limit:
+            raise PasswordsBusy(f"{len(self._jobs)} passwords are waiting to be hashed")
+        job = self._executor.submit(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return await asyncio.wrap_future(job)
+
+
+class Tokens:
+    """Issues and verifies access tokens: JWTs, signed by HS256 with `secret_key`, that expire `ttl` seconds later.
+
+    Raises ValueError for a key under 32 bytes, which could be guessed from any token, and for a `ttl` below 1.
+    """
+
+    def __init__(self, secret_key: str, ttl: int) -> None:
+        self._key = secret_key.encode()
+        self._ttl = ttl
+        if len(self._key) < MIN_SECRET_KEY_BYTES:
+            raise ValueError(f"the secret key has {len(self._key)} bytes; it needs at least {MIN_SECRET_KEY_BYTES}")
+        if ttl < 1:
+            raise ValueError(f"tokens cannot expire after {ttl} seconds; it takes at least 1")
+
+    def issue(self, user_id: int) -> str:
+        """A new token for the user with this id."""
+        now = int(time.time())
+        claims = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
+
+    def verify(self, token: str) -> int:
+        """The id of the user whom `token` was issued to; InvalidToken for anything else."""
+        if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
+            raise InvalidToken("the token is not of the kind issued here")
+        try:
+            claims = jwt.decode(token, self._key, [_ALGORITHM], _CLAIMS)  # pyright: ignore[reportUnknownMemberType]
+        except jwt.PyJWTError as error:
+            raise InvalidToken(str(error)) from error
+        return _user_id(claims["sub"])
+
+
+@functools.cache
+def _decoy_hash() -> str:
+    """A hash that costs what every other does, of a password that nobody has."""
+    return _hasher.hash(secrets.token_bytes(16))
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, _encoded(password))
+    except VerifyMismatchError:
+        return False
+
+
+def _encoded(password: str) -> bytes:
+    """The bytes to hash: one spelling for what looks alike, as NIST 800-63B asks, and no error whatever was typed."""
+    return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def _user_id(subject: str) -> int:
+    if not _USER_ID.fullmatch(subject) or int(subject) > _MAX_BIGINT:
+        raise InvalidToken("its subject is not the id of a user")
+    return int(subject)

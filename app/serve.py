@@ -1,0 +1,132 @@
+"""The service as a process: it takes its port, says when it listens, and when asked to end it drains and closes."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable
+from contextlib import ExitStack
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.settings import Settings
+
+
+class ServiceError(Exception):
+    """The service cannot run; the message says why and what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The address, taken but not yet listened on; ServiceError when it cannot be had."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        with ExitStack() as on_failure:
+            listener = on_failure.enter_context(socket.socket(family, kind))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            on_failure.pop_all()
+            return listener
+    except OSError as error:
+        raise ServiceError(_why_not_bound(host, port, error)) from None
+
+
+def run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
+    """Serve `app` until SIGINT, SIGTERM or SIGHUP, then drain it for `settings.shutdown_timeout` seconds.
+
+    Raises ServiceError when the app cannot start, with the app's own message.
+    """
+    lifespan = _Lifespan(app)
+    server = _Server(_config(lifespan, settings))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.handle_exit)
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        raise ServiceError(f"the service could not start: {lifespan.failure}") from None
+    finally:
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, except that it says where it listens, and that a signal ends it normally however often it comes."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            print(f"Listening on http://{_shown(listener)} (docs at /docs, Ctrl-C stops)", flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn would raise the signal again after its shutdown; what is left to stop then would be in a hurry.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:
+            # uvicorn skips this after the second Ctrl-C; the requests may be given up, the pool is closed all the same.
+            await self.lifespan.shutdown()
+
+
+class _Lifespan:
+    """The app, with the error that keeps it from starting kept for one message where uvicorn logs a traceback."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.failure: BaseException | None = None
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._watched(scope, receive, send) if scope["type"] == "lifespan" else self.app(scope, receive, send)
+
+    async def _watched(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def without_traceback(message: Message) -> None:
+            await send({"type": message["type"]})
+
+        try:
+            await self.app(scope, receive, without_traceback)
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+def _config(app: _Lifespan, settings: Settings) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        server_header=False,
+        # uvicorn's own "info" is how it starts and stops: we say that in one line.
+        log_level="warning" if settings.log_level == "info" else settings.log_level,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what is said already: that the start failed, and where each request was when the drain cancelled it."""
+    is_cancellation = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
+    return not is_cancellation and record.msg != "Application startup failed. Exiting."
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _why_not_bound(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use by another program; choose a free one, such as PORT={port % 65535 + 1}"
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"this user may not listen on port {port}; choose one above 1023, such as PORT=8000"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"HOST={host} is no address of this machine; allowed: 127.0.0.1 for this machine only, 0.0.0.0 for all"
+    return f"cannot listen on port {port} of {host}: {os.strerror(error.errno or 0)}"

@@ -1,0 +1,178 @@
+"""Everything that can be set from outside, read once from the environment and `.env`."""
+
+from typing import Annotated, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.dsn import normal_dsn
+
+SECRET_KEY_BYTES = 32
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: a line for each wrong variable, never the value of a secret one."""
+
+
+class Settings(BaseSettings):
+    """The settings, checked. Secrets are SecretStr: neither repr nor str nor an error shows them."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True,
+        hide_input_in_errors=True,
+    )  # fmt: skip
+
+    database_url: SecretStr | None = Field(
+        default=None, description="Where PostgreSQL is; unset: an embedded one with its data in `.postgres/`."
+    )
+    test_database_url: SecretStr | None = Field(
+        default=None, description="The tests' database, its name ending in `_test`; unset: an embedded one."
+    )
+    db_pool_size: int = Field(default=5, ge=1, le=10_000, description="Connections kept open.")
+    db_max_overflow: int = Field(
+        default=10, ge=0, le=10_000, description="Connections opened on top of these under load."
+    )
+    db_pool_pre_ping: bool = Field(default=True, description="Test a connection that was idle before it is used.")
+    db_pool_timeout: float = Field(default=5, gt=0, le=3600, description="Seconds to wait for a free connection.")
+    db_connect_timeout: float = Field(default=5, gt=0, le=3600, description="Seconds that connecting may take.")
+    db_statement_timeout: float = Field(
+        default=30, ge=0, le=86_400, description="Seconds after which the server cancels a statement; 0: never."
+    )
+    db_tls_mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None, description="libpq's `sslmode`; unset: what DATABASE_URL says."
+    )
+    db_tls_root_cert: FilePath | None = Field(
+        default=None,
+        description="File with the certificates that may sign the server's; unset: what DATABASE_URL says.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Signs tokens, at least 32 bytes; required with DATABASE_URL, else kept in `.postgres/`.",
+    )
+    # No operation of the contract renews or revokes a token: a week is how long a leaked one lives, and how often
+    # people must log in again.
+    token_ttl: int = Field(
+        default=604_800, ge=1, le=31_536_000, description="Seconds that a token is valid (default: a week)."
+    )
+    password_workers: int = Field(
+        default=2, ge=1, le=64, description="Passwords hashed at once; each takes a core and 19 MiB."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0: any free one.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is logged."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="Origins whose pages may call the API, separated by commas; `*`: all."
+    )
+    max_body_bytes: int = Field(
+        default=1_048_576, ge=1, le=1_073_741_824, description="Longest request body, in bytes."
+    )
+    shutdown_timeout: int = Field(
+        default=10, ge=0, le=3600, description="Seconds that running requests get when stopping."
+    )
+
+    @field_validator("database_url", "test_database_url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            normal_dsn(value.get_secret_value())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (length := len(value.get_secret_value().encode())) < SECRET_KEY_BYTES:
+            raise ValueError(f"has {length} bytes; allowed: at least {SECRET_KEY_BYTES}")
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            if origin != "*" and (not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
+                raise ValueError(f"{origin!r} is no origin; allowed: * or https://example.org, separated by commas")
+        return value
+
+    @property
+    def database_dsn(self) -> str:
+        """DATABASE_URL and the TLS settings as one URL for asyncpg and psycopg; SettingsError when there is none."""
+        if self.database_url is None:
+            raise SettingsError("DATABASE_URL: is not set; allowed: postgresql://user:password@host:port/database")
+        root_cert = str(self.db_tls_root_cert) if self.db_tls_root_cert else None
+        return normal_dsn(self.database_url.get_secret_value(), tls_mode=self.db_tls_mode, tls_root_cert=root_cert)
+
+
+def load_settings(*, needs_secret_key: bool = True) -> Settings:
+    """The settings of the environment and `.env`; SettingsError with a line for each variable that is wrong.
+
+    Migrations sign no token: with `needs_secret_key=False` DATABASE_URL alone will do.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems = [_problem(detail) for detail in error.errors(include_url=False)]
+    else:
+        if not needs_secret_key or settings.secret_key or settings.database_url is None:
+            return settings
+        problems = [f"SECRET_KEY: is required with DATABASE_URL; allowed: at least {SECRET_KEY_BYTES} random bytes"]
+    # Outside the except block: the validation error would travel along, with the values in it.
+    raise SettingsError("\n".join(problems))
+
+
+def settings_table() -> str:
+    """The settings as a Markdown table: variable, default, meaning."""
+    fields = Settings.model_fields.items()
+    rows = [f"| `{name.upper()}` | {_default(field)} | {field.description} |" for name, field in fields]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None:
+        return ""
+    value: object = "*" if field.default == ("*",) else field.default
+    return f"`{str(value).lower()}`"
+
+
+def _problem(detail: ErrorDetails) -> str:
+    name = str(detail["loc"][0])
+    field = Settings.model_fields[name]
+    if detail["type"] == "value_error":
+        # Our own validators: they say what is allowed, and repeat no secret.
+        return f"{name.upper()}: {detail['msg'].removeprefix('Value error, ')}"
+    given = "" if SecretStr in get_args(field.annotation) else f" ({detail['input']!r})"
+    return f"{name.upper()}: {detail['msg'][0].lower()}{detail['msg'][1:]}{given}; allowed: {_allowed(field)}"
+
+
+def _allowed(field: FieldInfo) -> str:
+    choices = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
+    if choices:
+        return ", ".join(get_args(choices[0]))
+    if field.annotation is bool:
+        return "true, false"
+    bounds = [bound for item in field.metadata if (bound := _bound(item))]
+    if bounds:
+        return f"a {'whole ' if field.annotation is int else ''}number, {' and '.join(bounds)}"
+    return "the path of a file" if field is Settings.model_fields["db_tls_root_cert"] else "text"
+
+
+def _bound(item: object) -> str | None:
+    match item:
+        case Ge(ge=limit):
+            return f"at least {limit}"
+        case Gt(gt=limit):
+            return f"more than {limit}"
+        case Le(le=limit):
+            return f"at most {limit}"
+        case _:
+            return None

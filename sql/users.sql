@@ -1,0 +1,33 @@
+-- Accounts: what their owners see of themselves.
+
+-- name: create_user
+-- A new account; its e-mail address and its name are nobody else's.
+insert into users (username, email, password_hash)
+values (:username, :email, :password_hash)
+returning id, username, email, bio, image;
+
+-- name: find_account
+-- The account with this e-mail address, however capitalised, and the hash of its password.
+select id as "user.id", username as "user.username", email as "user.email", bio as "user.bio", image as "user.image",
+       password_hash
+from users
+where lower(email) = lower(:email);
+
+-- name: get_user
+-- The account with this id.
+select id, username, email, bio, image
+from users
+where id = :user_id;
+
+-- name: update_user
+-- Changes what is given: null leaves a name, address or password alone; bio and image may become null, so a flag says
+-- whether they are given.
+update users
+set username = coalesce(:username, username),
+    email = coalesce(:email, email),
+    password_hash = coalesce(:password_hash, password_hash),
+    bio = case when :sets_bio then :bio else bio end,
+    image = case when :sets_image then :image else image end,
+    updated_at = now()
+where id = :user_id
+returning id, username, email, bio, image;

@@ -1,0 +1,173 @@
+"""Fixtures: a PostgreSQL server for the session, a database of its own for every test, and people who use the API."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from app.dsn import normal_dsn
+from app.settings import Settings, SettingsError, load_settings
+from tests.databases import TemplateDatabase, refuse_unless_test_database
+from tests.documented import OpenApiDocument
+from tests.people import Person, register
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from app.db import Database
+
+SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
+
+
+def pytest_configure() -> None:
+    """Refuse the wrong database before anything runs."""
+    try:
+        given_server_dsn()
+    except (SettingsError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def given_server_dsn() -> str | None:
+    """The database that TEST_DATABASE_URL names; ValueError when its name says that it is not for tests."""
+    url = load_settings(needs_secret_key=False).test_database_url
+    if url is None:
+        return None
+    dsn = normal_dsn(url.get_secret_value())
+    refuse_unless_test_database(dsn)
+    return dsn
+
+
+@pytest.fixture(scope="session")
+def server_dsn() -> Iterator[str]:
+    """The server of the tests: TEST_DATABASE_URL, or an embedded one that ends with the session."""
+    if dsn := given_server_dsn():
+        yield dsn
+        return
+    from app.embedded import EmbeddedPostgres
+
+    server = EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="bindery-")), keep=False)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def template_database(server_dsn: str) -> Iterator[TemplateDatabase]:
+    """The migrated database that each test gets a copy of."""
+    from app.migrations import apply_migrations
+
+    with psycopg.connect(server_dsn, autocommit=True) as server:
+        template = TemplateDatabase(server, server_dsn)
+        try:
+            template.create()
+            apply_migrations(template.dsn)
+            template.freeze()
+            yield template
+        finally:
+            template.drop()
+
+
+@pytest.fixture
+def database_url(template_database: TemplateDatabase) -> Iterator[str]:
+    """The DSN of this test's own migrated database."""
+    with template_database.copy() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """This test's own database, as a program without HTTP uses it."""
+    from app.db import Database
+
+    async with Database(database_url, min_size=1, max_size=5) as database:
+        yield database
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Settings of a service on this test's own database, whatever the environment says."""
+    return settings_for(database_url)
+
+
+def settings_for(dsn: str) -> Settings:
+    """Settings of a service on this database; the defaults for the rest, whatever the environment and .env say."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in Settings.model_fields:
+            environment.delenv(name.upper(), raising=False)
+        values: dict[str, Any] = {"database_url": SecretStr(dsn), "secret_key": SecretStr(SECRET_KEY)}
+        return Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue] - BaseSettings' own parameter
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Starlette]:
+    """The service, started."""
+    from app.main import create_app
+
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture(scope="session")
+def openapi_document() -> OpenApiDocument:
+    """What the service promises; it needs no database to say it."""
+    from app.main import create_app
+    from starlette.testclient import TestClient
+
+    app = create_app(settings_for("postgresql://127.0.0.1/unused"))
+    document: dict[str, Any] = TestClient(app).get("/openapi.json").json()
+    return OpenApiDocument(document)
+
+
+@pytest.fixture
+async def client(app: Starlette, openapi_document: OpenApiDocument) -> AsyncIterator[httpx2.AsyncClient]:
+    """A stranger. Every answer is checked against the service's OpenAPI document; a crash is a visible 500."""
+
+    async def check(response: httpx2.Response) -> None:
+        await response.aread()
+        openapi_document.check(response)
+
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://testserver", event_hooks={"response": [check]}
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def newcomer(client: httpx2.AsyncClient) -> Callable[[str], Awaitable[Person]]:
+    """Registers one more person by username."""
+    return lambda username: register(client, username)
+
+
+@pytest.fixture
+async def ann(client: httpx2.AsyncClient) -> Person:
+    """The first person; in tests about articles, their author."""
+    return await register(client, "ann")
+
+
+@pytest.fixture
+async def bob(client: httpx2.AsyncClient) -> Person:
+    """Another person."""
+    return await register(client, "bob")
+
+
+@pytest.fixture
+async def article(ann: Person) -> dict[str, Any]:
+    """An article by ann with two tags, as the API shows it to her."""
+    return await ann.writes(tagList=["dragons", "training"])
+
+
+@pytest.fixture
+async def other_article(ann: Person, article: dict[str, Any]) -> dict[str, Any]:
+    """A newer article by ann, which must not change when the first one does."""
+    assert article["slug"]
+    return await ann.writes("Another dragon", tagList=["coffee"])

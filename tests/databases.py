@@ -1,0 +1,69 @@
+"""The databases of the tests: one migrated template, copied for every test and dropped after it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import LiteralString
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+
+def refuse_unless_test_database(dsn: str) -> None:
+    """Raise ValueError unless the database that `dsn` names is one for tests: its name ends in _test."""
+    name = conninfo_to_dict(dsn).get("dbname")
+    if not str(name or "").endswith("_test"):
+        raise ValueError(
+            f"TEST_DATABASE_URL names the database {name!r}: tests only touch a server through a database whose name "
+            "ends in _test, so that a wrong address cannot reach real data"
+        )
+
+
+def replace_database(dsn: str, name: str) -> str:
+    """The URL `dsn` with another database in it."""
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(path="/" + quote(name, safe="")))
+
+
+class TemplateDatabase:
+    """A database that nobody connects to, and that `copy` copies in a few milliseconds.
+
+    Names carry a random part, so that several runs and workers can share one server.
+    """
+
+    def __init__(self, server: psycopg.Connection, dsn: str) -> None:
+        self._server = server
+        self._server_dsn = dsn
+        self._copies = 0
+        self.name = f"bindery_{secrets.token_hex(6)}_test"
+        self.dsn = replace_database(dsn, self.name)
+
+    def create(self) -> None:
+        """Create the template, empty and open for its migrations."""
+        self._execute("create database {}", self.name)
+
+    def freeze(self) -> None:
+        """Refuse connections from now on: a copy fails while somebody is connected."""
+        self._execute("alter database {} with allow_connections false", self.name)
+
+    def drop(self) -> None:
+        """Drop the template; not an error when it was never created."""
+        self._execute("drop database if exists {} with (force)", self.name)
+
+    @contextmanager
+    def copy(self) -> Generator[str]:
+        """A DSN of a fresh copy, which is dropped at the end, whoever is still connected."""
+        self._copies += 1
+        name = f"{self.name.removesuffix('_test')}_{self._copies}_test"
+        self._execute("create database {} template {}", name, self.name)
+        try:
+            yield replace_database(self._server_dsn, name)
+        finally:
+            self._execute("drop database if exists {} with (force)", name)
+
+    def _execute(self, statement: LiteralString, *names: str) -> None:
+        self._server.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -1,0 +1,101 @@
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import psycopg
+import pytest
+
+from app.settings import load_settings
+from tests.debian.conftest import UNCERTIFIED_HOST, DebianPostgres
+
+pytestmark = pytest.mark.debian
+
+ENCRYPTED = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+
+Configure = Callable[..., str]
+Connect = Callable[[str], Awaitable[bool]]
+
+
+@pytest.fixture
+def configure(debian_postgres: DebianPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Configure:
+    """What the settings make of a TLS mode and a root certificate: the address that both drivers get."""
+
+    def configured(mode: str, ca_file: Path | None = None, **changes: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DATABASE_URL", replace(debian_postgres, **changes).dsn)
+        monkeypatch.setenv("DB_TLS_MODE", mode)
+        monkeypatch.setenv("DB_TLS_ROOT_CERT", str(ca_file or ""))
+        return load_settings(needs_secret_key=False).database_dsn
+
+    return configured
+
+
+async def by_asyncpg(dsn: str) -> bool:
+    """Whether a connection to `dsn` is encrypted, by the word of the server."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(ENCRYPTED)
+    finally:
+        await connection.close()
+
+
+async def by_psycopg(dsn: str) -> bool:
+    """Whether a connection to `dsn` is encrypted, by the word of the server."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(ENCRYPTED).fetchone()
+    assert row is not None
+    return row[0]
+
+
+both_drivers = pytest.mark.parametrize("connect", [by_asyncpg, by_psycopg])
+refused = pytest.mark.parametrize(
+    ("connect", "error"), [(by_asyncpg, ssl.SSLCertVerificationError), (by_psycopg, psycopg.OperationalError)]
+)
+
+
+@both_drivers
+async def test_a_verified_connection_is_encrypted(
+    configure: Configure, debian_postgres: DebianPostgres, connect: Connect
+) -> None:
+    assert await connect(configure("verify-full", debian_postgres.ca_file)) is True
+
+
+@both_drivers
+async def test_a_connection_is_not_encrypted_when_that_is_disabled(configure: Configure, connect: Connect) -> None:
+    assert await connect(configure("disable")) is False
+
+
+@refused
+async def test_a_server_whose_authority_is_another_is_refused(
+    configure: Configure, debian_postgres: DebianPostgres, connect: Connect, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="certificate verify failed"):
+        await connect(configure("verify-full", debian_postgres.stranger_ca_file))
+
+
+@refused
+async def test_a_server_whose_certificate_names_another_host_is_refused(
+    configure: Configure, debian_postgres: DebianPostgres, connect: Connect, error: type[Exception]
+) -> None:
+    assert await connect(configure("verify-ca", debian_postgres.ca_file, host=UNCERTIFIED_HOST)) is True
+    with pytest.raises(error, match="certificate"):
+        await connect(configure("verify-full", debian_postgres.ca_file, host=UNCERTIFIED_HOST))
+
+
+@both_drivers
+async def test_a_wrong_password_is_refused(configure: Configure, connect: Connect) -> None:
+    errors = (asyncpg.InvalidPasswordError, psycopg.OperationalError)
+    with pytest.raises(errors, match="password authentication failed"):
+        await connect(configure("require", password="wrong"))
+
+
+async def test_statement_statistics_can_be_read(debian_postgres: DebianPostgres) -> None:
+    connection = await asyncpg.connect(debian_postgres.dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("create extension if not exists pg_stat_statements")
+            assert await connection.fetchval("select count(*) from pg_stat_statements") > 0
+    finally:
+        await connection.close()

@@ -1,0 +1,282 @@
+"""Input that no client of good will sends: an error that names the field, nothing stored, never a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+
+from app.db import Database
+from app.settings import Settings
+from tests.documented import fields_at_fault, outcome
+from tests.people import Person
+
+
+class Input(NamedTuple):
+    """An operation with a body: its envelope, and a valid value for each field."""
+
+    method: str
+    path: str
+    envelope: str
+    fields: dict[str, Any]
+
+
+ACCOUNT = {"username": "cleo", "email": "cleo@example.com", "password": "correct horse"}
+ARTICLE = {"title": "Title", "description": "About", "body": "Text", "tagList": ["tag"]}
+INPUTS = {
+    "register": Input("POST", "/api/users", "user", ACCOUNT),
+    "log in": Input("POST", "/api/users/login", "user", {"email": "ann@example.com", "password": "ann's password"}),
+    "update user": Input("PUT", "/api/user", "user", {**ACCOUNT, "bio": "Text", "image": "https://images.example/a"}),
+    "publish": Input("POST", "/api/articles", "article", ARTICLE),
+    "update article": Input("PUT", "/api/articles/{slug}", "article", ARTICLE),
+    "comment": Input("POST", "/api/articles/{slug}/comments", "comment", {"body": "Text"}),
+}
+every_input = pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS.keys())
+every_field = pytest.mark.parametrize(
+    ("given", "field"),
+    [pytest.param(given, field, id=f"{name}: {field}") for name, given in INPUTS.items() for field in given.fields],
+)
+
+
+class Sender:
+    """Sends raw bodies as ann, and knows whether anything changed since."""
+
+    def __init__(self, ann: Person, article: dict[str, Any], db: Database) -> None:
+        self._ann = ann
+        self._slug = article["slug"]
+        self._db = db
+
+    async def send(self, given: Input, content: Any) -> httpx2.Response:
+        """The answer to exactly these bytes as a body."""
+        path = given.path.format(slug=self._slug)
+        headers = {**self._ann.headers, "Content-Type": "application/json"}
+        return await self._ann.client.request(given.method, path, content=content, headers=headers)
+
+    async def send_fields(self, given: Input, **changes: Any) -> httpx2.Response:
+        """The answer to a body that is valid but for these fields."""
+        return await self.send(given, json.dumps({given.envelope: {**given.fields, **changes}}))
+
+    async def contents(self) -> list[Any]:
+        """Every row there is of accounts, articles, tags and comments."""
+        tables = ("users", "articles", "article_tags", "comments")
+        return [await self._db.fetch(f"select * from {table} order by 1, 2") for table in tables]
+
+
+@pytest.fixture
+def sender(ann: Person, article: dict[str, Any], db: Database) -> Sender:
+    return Sender(ann, article, db)
+
+
+@every_input
+async def test_what_these_tests_change_is_valid_to_begin_with(sender: Sender, given: Input) -> None:
+    assert (await sender.send_fields(given)).status_code in {200, 201}
+
+
+NOT_JSON = [
+    b"",
+    b" ",
+    b"{",
+    b"user=ann",
+    b"{'user': {}}",
+    b'{"user": {}} {}',
+    b'{"user": NaN}',
+    b'{"article": Infinity}',
+    b'{"user": "\xff"}',
+    b'{"user": "\xed\xa0\x80"}',
+    b"\x00",
+    b'{"user": "\x00"}',
+    b'{"user": 01}',
+]
+
+
+@every_input
+@pytest.mark.parametrize("content", NOT_JSON, ids=repr)
+async def test_a_body_that_is_not_json_is_refused(sender: Sender, given: Input, content: bytes) -> None:
+    before = await sender.contents()
+
+    assert fields_at_fault(await sender.send(given, content)) == (400, {"body"})
+    assert await sender.contents() == before
+
+
+@every_input
+@pytest.mark.parametrize("content", [b"[]", b'[{"user": {}}]', b'"user"', b"5", b"1e999", b"null", b"true"], ids=repr)
+async def test_a_body_that_is_not_an_object_is_refused(sender: Sender, given: Input, content: bytes) -> None:
+    assert fields_at_fault(await sender.send(given, content)) == (400, {"body"})
+
+
+@every_input
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_body_that_is_too_deep_is_refused(sender: Sender, given: Input, opening: str, closes: bool) -> None:
+    depth = 100_000
+    closing = ("]" if opening == "[" else "}") * depth if closes else ""
+    nested = opening * depth + ("1" if closes else "") + closing
+
+    assert fields_at_fault(await sender.send(given, nested)) == (400, {"body"})
+    assert fields_at_fault(await sender.send(given, f'{{"{given.envelope}": {nested}}}')) == (400, {"body"})
+
+
+@every_input
+async def test_a_number_of_any_length_is_no_crash(sender: Sender, given: Input) -> None:
+    digits = "9" * 10_000
+    before = await sender.contents()
+
+    for value in (digits, f"-{digits}.{digits}", f"1e{digits}"):
+        for field in given.fields:
+            content = f'{{"{given.envelope}": {{"{field}": {value}}}}}'
+            assert (await sender.send(given, content)).status_code in {400, 422}
+    assert await sender.contents() == before
+
+
+def padded(given: Input, size: int) -> bytes:
+    """A valid body of exactly `size` bytes, most of them in a field that nobody knows."""
+    content: dict[str, Any] = {given.envelope: given.fields, "padding": ""}
+    content["padding"] = "x" * (size - len(json.dumps(content)))
+    return json.dumps(content).encode()
+
+
+async def in_pieces(content: bytes) -> AsyncIterator[bytes]:
+    """The content without its length said beforehand."""
+    for start in range(0, len(content), 50_000):
+        yield content[start : start + 50_000]
+
+
+@every_input
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_the_limit_is_refused(
+    sender: Sender, given: Input, settings: Settings, chunked: bool
+) -> None:
+    before = await sender.contents()
+    content = padded(given, settings.max_body_bytes + 1)
+
+    answer = await sender.send(given, in_pieces(content) if chunked else content)
+
+    assert fields_at_fault(answer) == (413, {"body"})
+    assert await sender.contents() == before
+
+
+@every_input
+async def test_a_body_of_exactly_the_limit_is_served(sender: Sender, given: Input, settings: Settings) -> None:
+    answer = await sender.send(given, padded(given, settings.max_body_bytes))
+
+    assert answer.status_code in {200, 201}
+
+
+@every_input
+@pytest.mark.parametrize("content", [{}, {"other": {}}, {"User": {}, "Article": {}, "Comment": {}}], ids=str)
+async def test_a_body_without_its_envelope_is_refused(
+    sender: Sender, given: Input, content: dict[str, dict[str, str]]
+) -> None:
+    answer = await sender.send(given, json.dumps(content))
+
+    assert outcome(answer) == (422, {given.envelope: ["can't be blank"]})
+
+
+@every_input
+@pytest.mark.parametrize("value", [None, "ann", "", 5, True, [], [{}]], ids=repr)
+async def test_an_envelope_that_is_not_an_object_is_refused(sender: Sender, given: Input, value: object) -> None:
+    before = await sender.contents()
+
+    answer = await sender.send(given, json.dumps({given.envelope: value}))
+
+    assert fields_at_fault(answer) == (422, {given.envelope})
+    assert await sender.contents() == before
+
+
+UNSTORABLE = {
+    "a nul": "a\\u0000b",
+    "a high surrogate": "a\\ud800b",
+    "a low surrogate": "a\\udc00b",
+    "surrogates reversed": "\\ude00\\ud83d",
+    "only a nul": "\\u0000",
+}
+
+
+@every_field
+@pytest.mark.parametrize("escaped", UNSTORABLE.values(), ids=UNSTORABLE.keys())
+async def test_characters_that_text_cannot_hold_are_refused_with_their_field(
+    sender: Sender, given: Input, field: str, escaped: str
+) -> None:
+    before = await sender.contents()
+    text = json.loads(f'"{escaped}"') + ("@example.com" if field == "email" else "and more")
+    value = ["good", text] if field == "tagList" else text
+
+    assert fields_at_fault(await sender.send_fields(given, **{field: value})) == (422, {field})
+    assert await sender.contents() == before
+
+
+@every_field
+async def test_any_other_character_is_kept(
+    client: httpx2.AsyncClient, sender: Sender, given: Input, field: str
+) -> None:
+    odd = "\x01\x7f\u200b\ufeff\uffff𝄞\U0010ffff\\\"'"
+    value = {"email": f"{odd}@example.com", "tagList": [odd]}.get(field, odd)
+    before = await sender.contents()
+
+    answer = await sender.send_fields(given, **{field: value})
+
+    if given.path.endswith("login"):
+        assert outcome(answer) == (401, {"credentials": ["invalid"]})
+        return
+    assert answer.status_code in {200, 201}
+    assert await sender.contents() != before
+    if field != "password":
+        assert answer.json()[given.envelope][field] == value
+
+
+@every_input
+async def test_fields_that_nobody_knows_are_ignored_whatever_they_hold(sender: Sender, given: Input) -> None:
+    fields: dict[str, Any] = {
+        **given.fields,
+        "unknown": ["\x00", "\ud800", 10**400],
+        "\ud800": 1,
+        "\x00": {},
+        "": None,
+        "id": -1,
+    }
+
+    answer = await sender.send(given, json.dumps({given.envelope: fields, "more": "\ud800"}))
+
+    assert answer.status_code in {200, 201}
+    assert "unknown" not in answer.text
+
+
+@every_input
+async def test_a_byte_order_mark_or_another_encoding_is_no_crash(sender: Sender, given: Input) -> None:
+    content = json.dumps({given.envelope: given.fields})
+
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        assert (await sender.send(given, content.encode(encoding))).status_code in {200, 201, 400, 409}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "/api/profiles/{}", "username"),
+        ("POST", "/api/profiles/{}/follow", "username"),
+        ("DELETE", "/api/profiles/{}/follow", "username"),
+        ("GET", "/api/articles/{}", "slug"),
+        ("DELETE", "/api/articles/{}", "slug"),
+        ("GET", "/api/articles/{}/comments", "slug"),
+        ("DELETE", "/api/articles/{}/comments/1", "slug"),
+        ("POST", "/api/articles/{}/favorite", "slug"),
+        ("DELETE", "/api/articles/{}/favorite", "slug"),
+    ],
+)
+async def test_a_path_may_hold_anything(ann: Person, method: str, path: str, field: str) -> None:
+    assert fields_at_fault(await ann.request(method, path.format("a%00b"))) == (422, {field})
+    for odd in ("%FF", "%ED%A0%80", "%C3", "%0A", "%20", "..%5C..", "%25", "a" * 5000, "%F0%9F%90%89", "{slug}"):
+        assert (await ann.request(method, path.format(odd))).status_code in {404, 422}
+
+
+@pytest.mark.parametrize("path", ["/api/articles", "/api/articles/feed", "/api/users"])
+@pytest.mark.parametrize(
+    "query",
+    ["tag=%FF", "author=%ED%A0%80", "favorited=%", "%00=1", "&&==&", "tag=a&tag=b", "tag=" + "x" * 5000, "tag", "tag="],
+    ids=lambda query: query[:20],
+)
+async def test_a_query_may_hold_anything(ann: Person, path: str, query: str) -> None:
+    assert (await ann.get(f"{path}?{query}")).status_code in {200, 422}

@@ -1,0 +1,169 @@
+"""Errors have one form, whatever went wrong and wherever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+from starlette.applications import Starlette
+
+from app.db import Database
+from app.settings import Settings
+from tests.documented import fields_at_fault, outcome
+from tests.network import Network
+from tests.people import Person
+
+NO_SUCH_ROUTE = (404, {"path": ["not found"]})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/api",
+        "/nothing",
+        "/api/nothing",
+        "/api/profiles",
+        "/api/profiles/ann/nothing",
+        "/api/articles/some-1/nothing",
+        "/api/articles/some%2Fslug-1",
+        "/users",
+        "/api/%00",
+        "/api/%FF",
+        "//api/tags",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_path_that_leads_nowhere_is_not_found(client: httpx2.AsyncClient, method: str, path: str) -> None:
+    answer = await client.request(method, f"http://testserver{path}")
+
+    assert outcome(answer) == NO_SUCH_ROUTE
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/api/user", {"GET", "PUT"}),
+        ("DELETE", "/api/user", {"GET", "PUT"}),
+        ("POST", "/api/tags", {"GET"}),
+        ("GET", "/api/users/login", {"POST"}),
+        ("PUT", "/api/users", {"GET", "POST"}),
+        ("POST", "/api/articles/any-1", {"GET", "PUT", "DELETE"}),
+        ("PUT", "/api/articles/any-1/comments", {"GET", "POST"}),
+        ("GET", "/api/articles/any-1/comments/1", {"DELETE"}),
+        ("GET", "/api/profiles/ann/follow", {"POST", "DELETE"}),
+        ("GET", "/api/articles/any-1/favorite", {"POST", "DELETE"}),
+        ("POST", "/health/live", {"GET"}),
+    ],
+)
+async def test_a_method_that_a_path_does_not_know_is_refused_with_those_it_does(
+    client: httpx2.AsyncClient, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = await client.request(method, path)
+
+    assert outcome(answer) == (405, {"method": ["not allowed"]})
+    assert {each.strip() for each in answer.headers["allow"].split(",")} - {"HEAD", "OPTIONS"} == allowed
+
+
+async def test_a_head_request_is_a_get_without_the_body(client: httpx2.AsyncClient) -> None:
+    answer = await client.head("/api/tags")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_a_crash_is_an_error_in_the_same_form_that_tells_nothing(
+    client: httpx2.AsyncClient, db: Database
+) -> None:
+    await db.execute("alter table article_tags rename to hidden_tags")
+
+    answer = await client.get("/api/tags", headers={"Origin": "https://front.example"})
+
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["access-control-allow-origin"] in {"*", "https://front.example"}
+    assert list(answer.json()) == ["errors"]
+    for secret in ("article_tags", "select", "Traceback", "asyncpg"):
+        assert secret not in answer.text
+
+
+class TestBusyPool:
+    """With a single connection, which somebody else holds."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"db_pool_size": 1, "db_max_overflow": 0, "db_pool_timeout": 0.05})
+
+    async def test_a_request_that_gets_no_connection_may_try_again_later(
+        self, app: Starlette, client: httpx2.AsyncClient, ann: Person
+    ) -> None:
+        async with app.state.database.acquire():
+            refused = [
+                await client.get("/api/tags"),
+                await ann.get("/api/user"),
+                await ann.post("/api/articles", {"article": {"title": "T", "description": "D", "body": "B"}}),
+            ]
+        served = [await client.get("/api/tags"), await ann.get("/api/user")]
+
+        for answer in refused:
+            assert fields_at_fault(answer) == (503, {"database"})
+            assert int(answer.headers["retry-after"]) > 0
+        assert [answer.status_code for answer in served] == [200, 200]
+
+
+class TestLostDatabase:
+    """With a network between the service and PostgreSQL that can be cut."""
+
+    @pytest.fixture
+    async def network(self, database_url: str) -> AsyncIterator[Network]:
+        async with Network(database_url) as network:
+            yield network
+
+    @pytest.fixture
+    def settings(self, settings: Settings, network: Network) -> Settings:
+        return settings.model_copy(update={"database_url": SecretStr(network.dsn)})
+
+    async def test_requests_may_try_again_later_until_the_database_is_back(
+        self, client: httpx2.AsyncClient, ann: Person, network: Network
+    ) -> None:
+        await network.cut()
+
+        # More requests than there are connections: neither a dead nor a missing connection may be a crash.
+        for _ in range(8):
+            for answer in (await client.get("/api/tags"), await ann.post("/api/profiles/ann/follow")):
+                assert fields_at_fault(answer) == (503, {"database"})
+                assert int(answer.headers["retry-after"]) > 0
+                assert "127.0.0.1" not in answer.text
+
+        await network.mend()
+        for _ in range(8):
+            assert (await client.get("/api/tags")).status_code == 200
+            assert (await ann.get("/api/user")).status_code == 200
+
+    async def test_the_service_lives_but_is_not_ready(self, client: httpx2.AsyncClient, network: Network) -> None:
+        await network.cut()
+
+        live, ready = await client.get("/health/live"), await client.get("/health/ready")
+        assert (live.status_code, live.json()) == (200, {"status": "ok"})
+        assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+        assert ready.json()["reason"]
+
+        await network.mend()
+        assert (await client.get("/health/ready")).status_code == 200
+
+    async def test_connections_that_the_server_ended_are_replaced(
+        self, client: httpx2.AsyncClient, db: Database, article: dict[str, Any]
+    ) -> None:
+        ended = (
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> $1"
+        )
+        async with db.acquire() as connection:
+            own = await connection.fetchval("select pg_backend_pid()")
+            assert await connection.fetch(ended, own)
+
+        answers = [await client.get("/api/tags") for _ in range(12)]
+
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert answers[-1].json() == {"tags": ["dragons", "training"]}

@@ -1,0 +1,141 @@
+"""The Authorization header, and what makes a token good."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+
+from app.db import Database
+from app.settings import Settings
+from tests.documented import outcome
+from tests.people import Person
+
+INVALID = (401, {"token": ["is invalid"]})
+HOUR = 3600
+
+
+async def current_user(client: httpx2.AsyncClient, authorization: str | bytes) -> httpx2.Response:
+    raw = authorization.encode() if isinstance(authorization, str) else authorization
+    return await client.get("/api/user", headers=[(b"Authorization", raw)])
+
+
+@pytest.mark.parametrize("scheme", ["Token", "Bearer", "token", "TOKEN", "bearer", "bEARER"])
+async def test_a_token_may_come_by_either_scheme(client: httpx2.AsyncClient, ann: Person, scheme: str) -> None:
+    answer = await current_user(client, f"{scheme} {ann.token}")
+
+    assert answer.status_code == 200
+    assert answer.json()["user"]["username"] == "ann"
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "Basic {}",
+        "Digest {}",
+        "Tokens {}",
+        "{}",
+        "Token",
+        "Token ",
+        "Bearer",
+        "Token{}",
+        "Token {} {}",
+        "Token: {}",
+        "",
+    ],
+)
+async def test_a_header_of_any_other_form_is_an_invalid_token(
+    client: httpx2.AsyncClient, ann: Person, authorization: str
+) -> None:
+    header = authorization.replace("{}", ann.token)
+
+    assert outcome(await current_user(client, header)) == INVALID
+    assert outcome(await client.get("/api/articles", headers={"Authorization": header})) == INVALID
+
+
+@pytest.mark.parametrize(
+    "token", [b"\xff\xfe", "é".encode(), b"\x01", b".", b"..", b"...", b"a.b.c", b"%00", b"null", b"x" * 20_000]
+)
+async def test_garbage_is_an_invalid_token(client: httpx2.AsyncClient, token: bytes) -> None:
+    assert outcome(await current_user(client, b"Token " + token)) == INVALID
+
+
+@pytest.fixture
+async def claims(ann: Person, db: Database) -> dict[str, Any]:
+    """What a token of ann's says."""
+    user_id = await db.fetchval("select id from users where username = 'ann'")
+    now = int(time.time())
+    return {"sub": str(user_id), "iat": now, "exp": now + HOUR}
+
+
+@pytest.fixture
+def key(settings: Settings) -> str:
+    """The key that the service signs with."""
+    assert settings.secret_key
+    return settings.secret_key.get_secret_value()
+
+
+def signed(claims: dict[str, Any], key: str | None, algorithm: str = "HS256") -> str:
+    encoded = jwt.encode(claims, key, algorithm)  # pyright: ignore[reportUnknownMemberType] - of `cryptography`, unused
+    return f"Token {encoded}"
+
+
+async def test_a_token_signed_with_the_key_is_good(
+    client: httpx2.AsyncClient, claims: dict[str, Any], key: str
+) -> None:
+    answer = await current_user(client, signed(claims, key))
+
+    assert answer.status_code == 200
+    assert answer.json()["user"]["username"] == "ann"
+
+
+async def test_an_expired_token_is_invalid(client: httpx2.AsyncClient, claims: dict[str, Any], key: str) -> None:
+    claims["exp"] = claims["iat"] - 1
+
+    assert outcome(await current_user(client, signed(claims, key))) == INVALID
+
+
+async def test_a_token_signed_with_another_key_is_invalid(client: httpx2.AsyncClient, claims: dict[str, Any]) -> None:
+    assert outcome(await current_user(client, signed(claims, "the key of another service, just as long"))) == INVALID
+
+
+async def test_the_algorithm_is_not_the_tokens_to_choose(
+    client: httpx2.AsyncClient, claims: dict[str, Any], key: str
+) -> None:
+    long_key = key * 2
+
+    assert outcome(await current_user(client, signed(claims, None, "none"))) == INVALID
+    assert outcome(await current_user(client, signed(claims, long_key, "HS384"))) == INVALID
+    assert outcome(await current_user(client, signed(claims, long_key, "HS512"))) == INVALID
+
+
+@pytest.mark.parametrize("claim", ["sub", "exp"])
+async def test_a_token_that_lacks_a_claim_is_invalid(
+    client: httpx2.AsyncClient, claims: dict[str, Any], key: str, claim: str
+) -> None:
+    del claims[claim]
+
+    assert outcome(await current_user(client, signed(claims, key))) == INVALID
+
+
+@pytest.mark.parametrize("subject", ["0", "-1", "", "ann", "1.0", "9223372036854775808", "9" * 5000, "\u0661", "1\x00"])
+async def test_a_token_whose_subject_is_no_user_is_invalid(
+    client: httpx2.AsyncClient, claims: dict[str, Any], key: str, subject: str
+) -> None:
+    assert outcome(await current_user(client, signed({**claims, "sub": subject}, key))) == INVALID
+
+
+async def test_a_token_with_a_changed_subject_is_invalid(client: httpx2.AsyncClient, ann: Person, bob: Person) -> None:
+    head, _, signature = ann.token.split(".")
+    payload = bob.token.split(".")[1]
+
+    assert outcome(await current_user(client, f"Token {head}.{payload}.{signature}")) == INVALID
+
+
+async def test_a_token_issued_here_expires(ann: Person, settings: Settings, key: str) -> None:
+    claims: dict[str, Any] = jwt.decode(ann.token, key, ["HS256"])  # pyright: ignore[reportUnknownMemberType] - as above
+
+    assert claims["exp"] - claims["iat"] == settings.token_ttl

@@ -1,0 +1,125 @@
+"""The way from the service to PostgreSQL, where tests can look at what passes, and cut it."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Callable
+from typing import Any, Self
+from urllib.parse import quote
+
+from psycopg.conninfo import conninfo_to_dict
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Network:
+    """A port that leads to the server of `dsn`; `self.dsn` goes through it.
+
+    `statements` are the SQL texts that were executed through it, also BEGIN and the like.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self.statements: list[str] = []
+        self._address = conninfo_to_dict(dsn)
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._relays: set[asyncio.Task[None]] = set()
+        self._port = 0
+
+    @property
+    def dsn(self) -> str:
+        """The address of the same database, through this network."""
+        user, password = (quote(str(self._address.get(part) or ""), safe="") for part in ("user", "password"))
+        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/{self._address['dbname']}?sslmode=disable"
+
+    async def __aenter__(self) -> Self:
+        await self.mend()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.cut()
+
+    async def mend(self) -> None:
+        """Let connections through, again by the same port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def cut(self) -> None:
+        """Break every connection and refuse new ones; twice is once."""
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._relays)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relay = asyncio.current_task()
+        assert relay
+        self._relays.add(relay)
+        relay.add_done_callback(self._relays.discard)
+        await self._relay((reader, writer), await self._connect())
+
+    async def _relay(self, client: Stream, server: Stream) -> None:
+        writers = {client[1], server[1]}
+        self._writers |= writers
+        spy = StatementSpy(self.statements.append)
+        try:
+            await asyncio.gather(_pump(client[0], server[1], spy.feed), _pump(server[0], client[1]))
+        finally:
+            self._writers -= writers
+
+    async def _connect(self) -> Stream:
+        host, port = str(self._address.get("host") or "localhost"), int(self._address.get("port") or 5432)
+        if host.startswith("/"):
+            return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        return await asyncio.open_connection(host, port)
+
+
+class StatementSpy:
+    """Reads the frontend's half of PostgreSQL's protocol and tells of each statement that is executed."""
+
+    def __init__(self, tell: Callable[[str], Any]) -> None:
+        self._tell = tell
+        self._buffer = b""
+        self._texts: dict[bytes, str] = {}
+        self._started = False
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes, which may end within a message."""
+        self._buffer += data
+        while len(self._buffer) >= 5:
+            # The first message has no type byte before its length.
+            head = 1 if self._started else 0
+            end = head + struct.unpack_from("!i", self._buffer, head)[0]
+            if len(self._buffer) < end:
+                return
+            message, self._buffer = self._buffer[:end], self._buffer[end:]
+            if self._started:
+                self._read(message[:1], message[5:])
+            self._started = True
+
+    def _read(self, kind: bytes, content: bytes) -> None:
+        if kind == b"Q":
+            self._tell(content.rstrip(b"\0").decode())
+        elif kind == b"P":
+            name, text, _ = content.split(b"\0", 2)
+            self._texts[name] = text.decode()
+        elif kind == b"B":
+            _, name, _ = content.split(b"\0", 2)
+            self._tell(self._texts[name])
+
+
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], object] = bytes
+) -> None:
+    """Carry bytes until either end closes or is cut."""
+    try:
+        while data := await reader.read(65536):
+            look(data)
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        # A cut line is what this is for: both ends notice by themselves.
+        return
+    finally:
+        writer.close()

@@ -1,0 +1,50 @@
+"""Real processes of this program, with an environment that holds no settings but the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+TIMEOUT = 60
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment without settings, and then with these."""
+    settings = {name.upper() for name in Settings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name.upper() not in settings}
+    return {**inherited, "PYTHONWARNINGS": "error", **changes}
+
+
+def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """`python -m app` or another module, to its end, in `folder`."""
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+
+
+@contextmanager
+def started(command: list[str], *, folder: Path, **settings: str) -> Generator[subprocess.Popen[str]]:
+    """A process that runs for the length of the block; killed at its end if it still runs."""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def servers_of(folder: Path) -> list[int]:
+    """The process numbers of PostgreSQL servers with their data in `folder`."""
+    running = psutil.process_iter(["pid", "cmdline"])
+    return [p.pid for p in running if str(folder.resolve() / "data") in (p.info["cmdline"] or [])]
