@@ -25,11 +25,12 @@ test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of ap
 test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: the tests on Debian's PostgreSQL 15, with TLS
 	.venv/bin/pytest -m debian $(ARGS)
 
-check: $(INSTALLED) ## lint, format, types and the imports between the layers
+check: $(INSTALLED) ## lint, format, types, the imports between the layers, the installed versions
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/basedpyright
 	.venv/bin/lint-imports
+	.venv/bin/python -m pip check
 
 # The image's packages are those of the tests: the second file is compiled within the versions of the first.
 lock: $(PACKAGES) ## compile both lock files from pyproject.toml (LOCKFLAGS=--upgrade for newer versions)

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import IO
 from urllib.parse import quote
 
-from app.signals import exit_on_signals, signals_ignored
+from app.signals import exit_on_signals, signals_held
 
 DEFAULT_FOLDER = Path(".postgres")
 VERSION = "18"
@@ -75,7 +75,7 @@ class EmbeddedPostgres:
         """Leave the server; the last user stops it. Does nothing when it was not started."""
         if self._membership is None:
             return
-        with signals_ignored(), _locked(self.folder / "lock"):
+        with signals_held(raised_after=False), _locked(self.folder / "lock"):
             self._membership.close()
             self._membership = None
             if self._is_unused():
@@ -113,8 +113,8 @@ class EmbeddedPostgres:
             return
         for folder in {*self._data.parents, self._programs, *self._programs.parents}:
             mode = folder.stat().st_mode
-            if not mode & 0o001:
-                folder.chmod(mode | 0o001)
+            if mode & 0o011 != 0o011:
+                folder.chmod(mode | 0o011)
 
     def _create_data(self) -> None:
         if (version_file := self._data / "PG_VERSION").exists():
@@ -154,10 +154,11 @@ class EmbeddedPostgres:
         if not self.keep:
             options += f" {UNSAFE_BUT_FAST}"
         log = self._data / "server.log"
+        command = ["start", "-w", "-t", str(START_TIMEOUT), "-D", str(self._data), "-l", str(log), "-o", options]
         try:
-            self._run(
-                "pg_ctl", "start", "-w", "-t", str(START_TIMEOUT), "-D", str(self._data), "-l", str(log), "-o", options
-            )
+            # Interrupted here, a server might be about to run that nobody could find to stop it.
+            with signals_held(raised_after=True):
+                self._run("pg_ctl", *command)
         except EmbeddedError as error:
             reason = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
             raise EmbeddedError("\n".join([f"{error}; the last lines of {log}:", *reason])) from None
@@ -190,7 +191,9 @@ class EmbeddedPostgres:
             try:
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self._data))
             except EmbeddedError:
-                self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
+                # It may have crashed meanwhile, and then there is nothing to stop.
+                if self._is_running():
+                    self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self._data))
             if folder != self._data:
                 shutil.rmtree(folder, ignore_errors=True)
         if not self.keep:

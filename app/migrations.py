@@ -91,7 +91,7 @@ def new_migration(title: str, folder: Path = MIGRATIONS) -> tuple[Path, Path]:
     ids = migration_ids(folder)
     number = max((int(found.group()) for id_ in ids if (found := re.match(r"\d{4}(?=\.)", id_))), default=0) + 1
     forward, rollback = (folder / f"{number:04}.{slug}{suffix}" for suffix in (".sql", ".rollback.sql"))
-    forward.write_text(f"-- {title.strip()}\n-- depends: {' '.join(ids[-1:])}\n\n")
+    forward.write_text(f"-- {' '.join(title.split())}\n{' '.join(['-- depends:', *ids[-1:]])}\n\n")
     rollback.write_text(f"-- Undoes {forward.name}\n\n")
     return forward, rollback
 

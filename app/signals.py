@@ -23,16 +23,22 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def signals_ignored() -> Generator[None]:
-    """In the main thread, ignore Ctrl-C, SIGTERM and SIGHUP: an impatient second Ctrl-C must not interrupt
-    the stopping that the first one began.
+def signals_held(*, raised_after: bool) -> Generator[None]:
+    """In the main thread, keep Ctrl-C, SIGTERM and SIGHUP from interrupting the block.
+
+    `raised_after`: the first that came is raised again at the end; else they are forgotten, like an impatient second
+    Ctrl-C after the first has begun the stopping.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handlers = {n: signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.signal(number, lambda n, _: held.append(n)) for number in numbers}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+    if held and raised_after:
+        signal.raise_signal(held[0])

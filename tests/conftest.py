@@ -102,8 +102,10 @@ def settings_for(dsn: str) -> Settings:
     with pytest.MonkeyPatch.context() as environment:
         for name in Settings.model_fields:
             environment.delenv(name.upper(), raising=False)
-        values: dict[str, Any] = {"database_url": SecretStr(dsn), "secret_key": SecretStr(SECRET_KEY)}
-        return Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue] - BaseSettings' own parameter
+        secrets: dict[str, Any] = {"database_url": SecretStr(dsn), "secret_key": SecretStr(SECRET_KEY)}
+        # A connection costs more than most tests: open one, and others when they are needed.
+        pool = {"db_pool_size": 1, "db_max_overflow": 4}
+        return Settings(_env_file=None, **secrets, **pool)  # pyright: ignore[reportCallIssue] - BaseSettings' own parameter
 
 
 @pytest.fixture

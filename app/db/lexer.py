@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import NamedTuple, cast
 
 _IDENTIFIER_START = r"A-Za-z_\x80-\U0010ffff"
-_IDENTIFIER = rf"[{_IDENTIFIER_START}][0-9$ {_IDENTIFIER_START}]*+".replace(" ", "")
+_IDENTIFIER = rf"[{_IDENTIFIER_START}][0-9${_IDENTIFIER_START}]*+"
 _DOLLAR_QUOTE = rf"\$(?:[{_IDENTIFIER_START}][0-9{_IDENTIFIER_START}]*+)?\$"
 _ESCAPED = r"'(?:[^'\\]++|''|\\.)*+'"
 

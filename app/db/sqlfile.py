@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from app.db.lexer import Kind, SQLSyntaxError, Token, tokenize
 from app.db.source import NEWLINE, Place, Source, SQLFileError, read_source
@@ -167,13 +167,12 @@ def _trim(source: Source, tokens: list[Token]) -> list[Token]:
 
 
 def _purpose(entry: _Entry) -> str:
-    lines = [
-        item.text.removeprefix("--").strip() for item in takewhile(_adjoins, entry.body) if item.kind is Kind.COMMENT
-    ]
+    comments = takewhile(_adjoins, entry.body)
+    lines = [item.text.removeprefix("--").strip() for item in comments if isinstance(item, Token) and item.text.strip()]
     return "\n".join(lines).strip()
 
 
-def _adjoins(item: Token | _Directive) -> TypeGuard[Token]:
+def _adjoins(item: Token | _Directive) -> bool:
     """Whether this is a line comment or the break before the next line."""
     if isinstance(item, _Directive):
         return False

@@ -44,16 +44,16 @@ class NewArticle(RequestBody):
     title: Title
     description: RequiredText
     body: RequiredText
-    tag_list: Tags = Field(default=[])
+    tag_list: Tags = Field(default_factory=list)
 
 
 class UpdateArticle(RequestBody):
     """Changes to an article; what is absent stays."""
 
-    title: Title = ""
-    description: RequiredText = ""
-    body: RequiredText = ""
-    tag_list: Tags = Field(default=[])
+    title: Title = Field(default_factory=str)
+    description: RequiredText = Field(default_factory=str)
+    body: RequiredText = Field(default_factory=str)
+    tag_list: Tags = Field(default_factory=list)
 
 
 class ArticleSummaryJson(TypedDict):

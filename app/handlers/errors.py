@@ -71,7 +71,8 @@ def _not_found(error: NotFound) -> Response:
 
 def _unavailable(error: Exception) -> Response:
     logger.warning("answered 503: %s", error)
-    return error_response(503, {"service": ["is busy or not available; try again in a moment"]}, RETRY_LATER)
+    field = "password" if isinstance(error, PasswordsBusy) else "database"
+    return error_response(503, {field: ["is busy or not available; try again in a moment"]}, RETRY_LATER)
 
 
 # The one table: what is raised anywhere below a handler, and what the client sees of it.

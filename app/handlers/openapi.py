@@ -18,6 +18,7 @@ REFUSALS = {
     409: "The value is taken.",
     413: "The body is too long.",
     422: "A value is not allowed.",
+    500: "The service failed; its log says why.",
     503: "The service cannot answer right now.",
 }
 ERRORS: Schema = {
@@ -97,7 +98,7 @@ def _refusals(operation: Operation) -> list[int]:
     if operation.body or operation.query or "{" in operation.path:
         understood.add(422)
     if operation.tag != "Health":
-        understood.add(503)
+        understood |= {500, 503}
     return sorted({*operation.refusals, *understood})
 
 

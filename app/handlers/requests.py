@@ -15,13 +15,17 @@ from app.handlers.errors import Invalid, RequestError, Unauthorized
 from app.security import Passwords, Tokens
 
 MAX_BIGINT = 2**63 - 1
+UNSTORABLE = "contains a NUL or half a surrogate pair, which text in PostgreSQL cannot hold"
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
 Body = TypeVar("Body", bound="RequestBody")
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def _storable(value: str) -> str:
-    if "\0" in value:
-        raise PydanticCustomError("nul", "contains a NUL character, which text cannot hold")
+    if _UNSTORABLE.search(value):
+        raise PydanticCustomError("unstorable", UNSTORABLE)
     return value
 
 
@@ -78,7 +82,7 @@ def viewer_id(request: Request) -> int | None:
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object in the body; 413 over the size limit, 400 for anything else but an object."""
     try:
-        value = json.loads(await _read_bytes(request), parse_constant=_refuse_constant)
+        value = json.loads((await _read_bytes(request)).decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
         raise RequestError(400, {"body": ["is nested too deeply"]}) from None
     except ValueError:
@@ -129,7 +133,7 @@ def _sentence(detail: ErrorDetails) -> str:
     limits = detail.get("ctx", {})
     sentences: dict[str, Callable[[], str]] = {
         "string_type": lambda: "must be a string",
-        "string_unicode": lambda: "contains characters that are not valid Unicode",
+        "string_unicode": lambda: UNSTORABLE,
         "string_too_short": lambda: f"is too short (at least {limits['min_length']} characters)",
         "string_too_long": lambda: f"is too long (at most {limits['max_length']} characters)",
         "list_type": lambda: "must be a list",
@@ -141,7 +145,7 @@ def _sentence(detail: ErrorDetails) -> str:
 
 def path_text(request: Request, name: str) -> str:
     """A path parameter; Invalid where PostgreSQL could not store it."""
-    return _query_safe(name, request.path_params[name])
+    return _checked(name, request.path_params[name])
 
 
 def path_key(request: Request, name: str) -> int:
@@ -153,7 +157,7 @@ def path_key(request: Request, name: str) -> int:
 def query_text(request: Request, name: str) -> str | None:
     """A query parameter, None where it is absent; Invalid where PostgreSQL could not store it."""
     value = request.query_params.get(name)
-    return None if value is None else _query_safe(name, value)
+    return None if value is None else _checked(name, value)
 
 
 def query_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
@@ -166,7 +170,7 @@ def query_number(request: Request, name: str, default: int, lowest: int, highest
     return int(value)
 
 
-def _query_safe(name: str, value: str) -> str:
+def _checked(name: str, value: str) -> str:
     if "\0" in value or (not value.isprintable() and _has_surrogates(value)):
         raise Invalid({name: ["contains characters that text cannot hold"]})
     return value

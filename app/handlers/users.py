@@ -56,9 +56,9 @@ class NewUser(RequestBody):
 class UpdateUser(RequestBody):
     """Changes to an account; what is absent stays, and null or "" empties bio and image."""
 
-    username: Username = ""
-    email: Email = ""
-    password: NewPassword = ""
+    username: Username = Field(default_factory=str)
+    email: Email = Field(default_factory=str)
+    password: NewPassword = Field(default_factory=str)
     bio: Text | None = None
     image: Text | None = None
 

@@ -117,7 +117,7 @@ def test_any_other_string_after_one_is_plain(sql: str) -> None:
     assert placeholders(sql) == [":x"]
 
 
-def test_an_escaped_string_before_many_comments_is_read_in_no_time() -> None:
+def test_the_comments_after_an_escaped_string_are_tried_in_one_way_only() -> None:
     sql = "E'a'" + " -- b" * 2000
 
     assert len(texts(sql)) == 2

@@ -46,7 +46,7 @@ def debian_postgres() -> Iterator[DebianPostgres]:
     """One server for all tests, gone when they end, however they end."""
     if not BINARIES.exists():
         pytest.fail(f"{BINARIES} is missing: `make test-all` installs Debian's PostgreSQL 15")
-    with tempfile.TemporaryDirectory(prefix="bindery-") as name:
+    with tempfile.TemporaryDirectory(prefix="bindery-debian-") as name:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")

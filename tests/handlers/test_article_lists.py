@@ -17,6 +17,35 @@ NOT_A_LIMIT = ["0", "101", "-1", "1.5", "abc", "", "1_0", " 1", "\uff11", "1e1",
 NOT_AN_OFFSET = ["-1", "1.5", "abc", "", "1_0", " 1", "\uff11", "9223372036854775808", "9" * 5000]
 NOT_A_CURSOR = ["", "garbage!", "AAAA", "-1", "é", "%", "\x00", "9" * 30, "a" * 5000]
 
+# A query, and the titles that match it, newest first.
+MATCHES: list[tuple[dict[str, str], list[str]]] = [
+    ({}, ["Fourth", "Third", "Second", "First"]),
+    ({"tag": "dragons"}, ["Second", "First"]),
+    ({"tag": "old"}, ["First"]),
+    ({"author": "ann"}, ["Third", "First"]),
+    ({"author": "bob"}, ["Fourth", "Second"]),
+    ({"favorited": "bob"}, ["Third", "First"]),
+    ({"favorited": "ann"}, ["Third"]),
+    ({"tag": "dragons", "author": "ann"}, ["First"]),
+    ({"tag": "dragons", "author": "bob"}, ["Second"]),
+    ({"tag": "coffee", "author": "bob"}, []),
+    ({"tag": "dragons", "favorited": "bob"}, ["First"]),
+    ({"tag": "dragons", "favorited": "ann"}, []),
+    ({"author": "ann", "favorited": "ann"}, ["Third"]),
+    ({"author": "bob", "favorited": "bob"}, []),
+    ({"tag": "old", "author": "ann", "favorited": "bob"}, ["First"]),
+    ({"tag": "old", "author": "ann", "favorited": "ann"}, []),
+    ({"tag": "unknown"}, []),
+    ({"tag": "Dragons"}, []),
+    ({"tag": "dragon"}, []),
+    ({"tag": "%"}, []),
+    ({"author": "nobody"}, []),
+    ({"author": "ANN"}, []),
+    ({"favorited": "nobody"}, []),
+    ({"tag": "'; drop table articles; --"}, []),
+    ({"unknown": "ignored"}, ["Fourth", "Third", "Second", "First"]),
+]
+
 
 async def listed(reader: Reader, **filters: str | int) -> tuple[list[str], int]:
     """The titles of a page, and the count of all matches."""
@@ -86,50 +115,15 @@ async def test_an_empty_list_is_empty(client: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize(
-    ("filters", "titles"),
-    [
-        ({}, ["Fourth", "Third", "Second", "First"]),
-        ({"tag": "dragons"}, ["Second", "First"]),
-        ({"tag": "old"}, ["First"]),
-        ({"author": "ann"}, ["Third", "First"]),
-        ({"author": "bob"}, ["Fourth", "Second"]),
-        ({"favorited": "bob"}, ["Third", "First"]),
-        ({"favorited": "ann"}, ["Third"]),
-        ({"tag": "dragons", "author": "ann"}, ["First"]),
-        ({"tag": "dragons", "author": "bob"}, ["Second"]),
-        ({"tag": "coffee", "author": "bob"}, []),
-        ({"tag": "dragons", "favorited": "bob"}, ["First"]),
-        ({"tag": "dragons", "favorited": "ann"}, []),
-        ({"author": "ann", "favorited": "ann"}, ["Third"]),
-        ({"author": "bob", "favorited": "bob"}, []),
-        ({"tag": "old", "author": "ann", "favorited": "bob"}, ["First"]),
-        ({"tag": "old", "author": "ann", "favorited": "ann"}, []),
-        ({"tag": "unknown"}, []),
-        ({"tag": "Dragons"}, []),
-        ({"tag": "dragon"}, []),
-        ({"tag": "%"}, []),
-        ({"author": "nobody"}, []),
-        ({"author": "ANN"}, []),
-        ({"favorited": "nobody"}, []),
-        ({"tag": "'; drop table articles; --"}, []),
-        ({"unknown": "ignored"}, ["Fourth", "Third", "Second", "First"]),
-    ],
-    ids=str,
-)
-async def test_filters_combine_and_the_newest_comes_first(
-    client: httpx2.AsyncClient, ann: Person, bob: Person, filters: dict[str, str], titles: list[str]
-) -> None:
-    for reader in (client, ann, bob):
-        assert await listed(reader, **filters) == (titles, len(titles))
+async def test_filters_combine_and_the_newest_comes_first(client: httpx2.AsyncClient, ann: Person, bob: Person) -> None:
+    for filters, titles in MATCHES:
+        for reader in (client, ann, bob):
+            assert await listed(reader, **filters) == (titles, len(titles)), filters
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize(
-    "filters", [{}, {"tag": "dragons"}, {"author": "ann"}, {"favorited": "bob"}, {"tag": "dragons", "author": "ann"}]
-)
 async def test_favorited_and_following_are_the_readers_in_every_list(
-    client: httpx2.AsyncClient, ann: Person, bob: Person, filters: dict[str, str]
+    client: httpx2.AsyncClient, ann: Person, bob: Person
 ) -> None:
     await bob.follows(ann)
 
@@ -137,13 +131,14 @@ async def test_favorited_and_following_are_the_readers_in_every_list(
     followed = {client: set[str](), ann: set[str](), bob: {"ann"}}
     counts = {"First": 1, "Second": 0, "Third": 2, "Fourth": 0}
 
-    for reader in (client, ann, bob):
-        articles = (await reader.get("/api/articles", params=filters)).json()["articles"]
-        assert articles
-        for row in articles:
-            assert row["favorited"] == (row["title"] in favorites[reader])
-            assert row["favoritesCount"] == counts[row["title"]]
-            assert row["author"]["following"] == (row["author"]["username"] in followed[reader])
+    for query in ("", "tag=dragons", "author=ann", "favorited=bob", "tag=dragons&author=ann"):
+        for reader in (client, ann, bob):
+            articles = (await reader.get(f"/api/articles?{query}")).json()["articles"]
+            assert articles, query
+            for row in articles:
+                assert row["favorited"] == (row["title"] in favorites[reader])
+                assert row["favoritesCount"] == counts[row["title"]]
+                assert row["author"]["following"] == (row["author"]["username"] in followed[reader])
 
 
 async def test_an_article_with_many_tags_and_favorites_is_listed_once_with_all_its_tags(
@@ -177,7 +172,7 @@ async def test_limit_and_offset_choose_the_page(client: httpx2.AsyncClient, db: 
     assert await listed(client, limit=2, offset=4) == (["1"], 5)
     assert await listed(client, limit=2, offset=5) == ([], 5)
     assert await listed(client, limit=100, offset=1) == (["4", "3", "2", "1"], 5)
-    assert await listed(client, offset=9223372036854775807) == ([], 5)
+    assert await listed(client, offset=10**18) == ([], 5)
     assert await listed(client, tag="bulk", author="writer", limit=1, offset=1) == (["4"], 5)
 
 
@@ -190,27 +185,22 @@ async def test_a_page_has_at_most_a_hundred_articles(client: httpx2.AsyncClient,
 
 
 @pytest.mark.parametrize("path", ["/api/articles", "/api/articles/feed"])
-@pytest.mark.parametrize(
-    ("parameter", "value"),
-    [
-        *(("limit", value) for value in NOT_A_LIMIT),
-        *(("offset", value) for value in NOT_AN_OFFSET),
-        *(("cursor", value) for value in NOT_A_CURSOR),
-    ],
-    ids=lambda value: repr(value)[:30],
-)
-async def test_a_page_that_cannot_be_is_refused(ann: Person, path: str, parameter: str, value: str) -> None:
-    assert fields_at_fault(await ann.get(path, {parameter: value})) == (422, {parameter})
+async def test_a_page_that_cannot_be_is_refused(ann: Person, path: str) -> None:
+    for parameter, values in (("limit", NOT_A_LIMIT), ("offset", NOT_AN_OFFSET), ("cursor", NOT_A_CURSOR)):
+        for value in values:
+            answer = await ann.get(path, {parameter: value})
+            assert fields_at_fault(answer) == (422, {parameter}), value
 
 
-@pytest.mark.parametrize("name", ["tag", "author", "favorited"])
-async def test_a_filter_with_a_nul_character_is_refused(client: httpx2.AsyncClient, name: str) -> None:
-    assert fields_at_fault(await client.get("/api/articles", params={name: "a\x00b"})) == (422, {name})
+async def test_a_filter_with_a_nul_character_is_refused(client: httpx2.AsyncClient) -> None:
+    for name in ("tag", "author", "favorited"):
+        assert fields_at_fault(await client.get("/api/articles", params={name: "a\x00b"})) == (422, {name})
 
 
-@pytest.mark.parametrize(
-    ("query", "pages"),
-    [
+async def test_the_link_header_leads_through_every_article_once(client: httpx2.AsyncClient, db: Database) -> None:
+    await add_articles(db, 5)
+
+    for query, pages in (
         ("limit=2", ["5 4", "3 2", "1"]),
         ("limit=5", ["5 4 3 2 1"]),
         ("limit=4", ["5 4 3 2", "1"]),
@@ -218,27 +208,26 @@ async def test_a_filter_with_a_nul_character_is_refused(client: httpx2.AsyncClie
         ("", ["5 4 3 2 1"]),
         ("limit=2&offset=1", ["4 3", "2 1"]),
         ("limit=2&offset=7", [""]),
-    ],
-)
-async def test_the_link_header_leads_through_every_article_once(
-    client: httpx2.AsyncClient, db: Database, query: str, pages: list[str]
-) -> None:
-    await add_articles(db, 5)
-
-    assert await walked(client, f"/api/articles?{query}") == [page.split() for page in pages]
+    ):
+        assert await walked(client, f"/api/articles?{query}") == [page.split() for page in pages], query
 
 
-@pytest.mark.parametrize(
-    "query", ["tag=bulk", "author=writer", "favorited=writer", "tag=bulk&author=writer", "tag=bulk&favorited=writer"]
-)
 async def test_the_link_header_leads_through_every_match_of_a_filter_once(
-    client: httpx2.AsyncClient, ann: Person, db: Database, query: str
+    client: httpx2.AsyncClient, ann: Person, db: Database
 ) -> None:
     await add_articles(db, 5)
     await db.execute("insert into favorites (user_id, article_id) select author_id, id from articles")
     await ann.writes("Of somebody else")
 
-    assert await walked(client, f"/api/articles?limit=3&{query}") == [["5", "4", "3"], ["2", "1"]]
+    for query in (
+        "tag=bulk",
+        "author=writer",
+        "favorited=writer",
+        "tag=bulk&author=writer",
+        "tag=bulk&favorited=writer",
+    ):
+        pages = await walked(client, f"/api/articles?limit=3&{query}")
+        assert pages == [["5", "4", "3"], ["2", "1"]], query
 
 
 async def test_a_link_keeps_filters_with_odd_characters(client: httpx2.AsyncClient, db: Database) -> None:

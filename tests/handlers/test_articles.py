@@ -19,6 +19,7 @@ TOKEN_MISSING = (401, {"token": ["is missing"]})
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NEW = {"title": "How to train your dragon", "description": "Ever wonder how?", "body": "You have to believe"}
 NOT_STRINGS: list[object] = [5, 1.5, True, [], ["a"], {}]
+BLANKS = ["", " ", "\t\n"]
 BAD_TAGS: list[object] = [None, "dragons", 5, {}, [1], [None], [["a"]], ["good", ""], ["good", "  "], ["x" * 101]]
 
 
@@ -81,9 +82,9 @@ async def test_an_article_knows_what_its_reader_did(
 
 
 @pytest.mark.parametrize("field", ["title", "description", "body"])
-@pytest.mark.parametrize("value", [..., "", " ", "\t\n"], ids=repr)
-async def test_publishing_needs_every_field(ann: Person, db: Database, field: str, value: object) -> None:
-    assert outcome(await publish(ann, **{field: value})) == (422, {field: BLANK})
+async def test_publishing_needs_every_field(ann: Person, db: Database, field: str) -> None:
+    for value in (..., *BLANKS):
+        assert outcome(await publish(ann, **{field: value})) == (422, {field: BLANK}), value
     assert await db.fetchval("select count(*) from articles") == 0
 
 
@@ -94,15 +95,15 @@ async def test_publishing_says_everything_that_is_missing_at_once(ann: Person) -
 
 
 @pytest.mark.parametrize("field", ["title", "description", "body"])
-@pytest.mark.parametrize("value", [None, *NOT_STRINGS], ids=repr)
-async def test_publishing_takes_nothing_but_strings(ann: Person, db: Database, field: str, value: object) -> None:
-    assert fields_at_fault(await publish(ann, **{field: value})) == (422, {field})
+async def test_publishing_takes_nothing_but_strings(ann: Person, db: Database, field: str) -> None:
+    for value in (None, *NOT_STRINGS):
+        assert fields_at_fault(await publish(ann, **{field: value})) == (422, {field}), value
     assert await db.fetchval("select count(*) from articles") == 0
 
 
-@pytest.mark.parametrize("tags", BAD_TAGS, ids=repr)
-async def test_publishing_refuses_tags_that_are_none(ann: Person, db: Database, tags: object) -> None:
-    assert fields_at_fault(await publish(ann, tagList=tags)) == (422, {"tagList"})
+async def test_publishing_refuses_what_is_no_list_of_tags(ann: Person, db: Database) -> None:
+    for tags in BAD_TAGS:
+        assert fields_at_fault(await publish(ann, tagList=tags)) == (422, {"tagList"}), tags
     assert await db.fetchval("select count(*) from articles") == 0
     assert await db.fetchval("select count(*) from article_tags") == 0
 
@@ -149,44 +150,36 @@ async def test_titles_may_repeat_and_slugs_do_not(ann: Person, bob: Person) -> N
     ]
 
 
-@pytest.mark.parametrize(
-    ("title", "word"),
-    [
+async def test_slugs_stay_readable_in_every_script(client: httpx2.AsyncClient, ann: Person) -> None:
+    for title, word in (
         ("Дракон и рыцарь", "дракон"),
         ("日本語のタイトル", "日本語のタイトル"),
         ("Ærø Ångström", "ærø"),
         ("كيف تدرب تنينك", "كيف"),
-    ],
-)
-async def test_slugs_stay_readable_in_every_script(
-    client: httpx2.AsyncClient, ann: Person, title: str, word: str
-) -> None:
-    article = await ann.writes(title)
-
-    assert word in article["slug"]
-    assert re.search(r"-\d+$", article["slug"])
-    encoded = "".join(f"%{byte:02x}" for byte in article["slug"].encode())
-    assert (await client.get(f"/api/articles/{encoded}")).json()["article"]["title"] == title
+    ):
+        article = await ann.writes(title)
+        assert word in article["slug"]
+        assert re.search(r"-\d+$", article["slug"])
+        encoded = "".join(f"%{byte:02x}" for byte in article["slug"].encode())
+        assert (await client.get(f"/api/articles/{encoded}")).json()["article"]["title"] == title
 
 
-@pytest.mark.parametrize(
-    "title", ["???", "a/b", "../feed", "feed", "🐉🐉", "\ufdfa" * 300, "ß" * 300, "日" * 300, "a" * 299 + " ", "-"]
-)
-async def test_every_title_makes_a_slug_that_leads_back(ann: Person, title: str) -> None:
-    article = await ann.writes(title)
-
-    assert re.fullmatch(r"[^/?#%\s]+", article["slug"])
-    assert (await ann.reads(article))["title"] == title
+async def test_every_title_makes_a_slug_that_leads_back(ann: Person) -> None:
+    letters = ["\ufdfa" * 300, "ß" * 300, "日" * 300, "a" * 299 + " "]
+    for title in ("???", "-", "a/b", "../feed", "feed", "🐉🐉", *letters):
+        article = await ann.writes(title)
+        assert re.fullmatch(r"[^/?#%\s]+", article["slug"]), title
+        assert (await ann.reads(article))["title"] == title
 
 
-@pytest.mark.parametrize("path", ["/api/articles/no-such-article", "/api/articles/no-such-article-1"])
 async def test_an_article_that_does_not_exist_is_not_found(
-    client: httpx2.AsyncClient, ann: Person, article: dict[str, Any], path: str
+    client: httpx2.AsyncClient, ann: Person, article: dict[str, Any]
 ) -> None:
-    assert outcome(await client.get(path)) == NOT_FOUND
-    assert outcome(await ann.get(path)) == NOT_FOUND
-    assert outcome(await ann.put(path, {"article": {"body": "New"}})) == NOT_FOUND
-    assert outcome(await ann.delete(path)) == NOT_FOUND
+    for path in ("/api/articles/no-such-article", "/api/articles/no-such-article-1"):
+        assert outcome(await client.get(path)) == NOT_FOUND
+        assert outcome(await ann.get(path)) == NOT_FOUND
+        assert outcome(await ann.put(path, {"article": {"body": "New"}})) == NOT_FOUND
+        assert outcome(await ann.delete(path)) == NOT_FOUND
 
 
 async def test_a_slug_is_more_than_its_number(client: httpx2.AsyncClient, article: dict[str, Any]) -> None:
@@ -316,34 +309,33 @@ async def test_an_update_with_an_empty_tag_list_removes_all(
     assert (await ann.reads(other_article))["tagList"] == ["coffee"]
 
 
-@pytest.mark.parametrize("tags", BAD_TAGS, ids=repr)
-async def test_an_update_refuses_tags_that_are_none(ann: Person, article: dict[str, Any], tags: object) -> None:
-    answer = await change(ann, article, title="Must not be stored", tagList=tags)
-
-    assert fields_at_fault(answer) == (422, {"tagList"})
+async def test_an_update_refuses_what_is_no_list_of_tags(ann: Person, article: dict[str, Any]) -> None:
+    for tags in BAD_TAGS:
+        answer = await change(ann, article, title="Must not be stored", tagList=tags)
+        assert fields_at_fault(answer) == (422, {"tagList"}), tags
     assert await ann.reads(article) == article
 
 
 @pytest.mark.parametrize("field", ["title", "description", "body"])
-@pytest.mark.parametrize("value", ["", " ", "\t\n"], ids=repr)
-async def test_an_update_refuses_blanks(ann: Person, article: dict[str, Any], field: str, value: str) -> None:
-    answer = await change(ann, article, **{"tagList": ["new"], field: value})
-
-    assert outcome(answer) == (422, {field: BLANK})
+async def test_an_update_refuses_blanks(ann: Person, article: dict[str, Any], field: str) -> None:
+    for value in BLANKS:
+        answer = await change(ann, article, **{"tagList": ["new"], field: value})
+        assert outcome(answer) == (422, {field: BLANK}), value
     assert await ann.reads(article) == article
 
 
 @pytest.mark.parametrize("field", ["title", "description", "body"])
-@pytest.mark.parametrize("value", [None, *NOT_STRINGS, "t" * 301], ids=repr)
-async def test_an_update_takes_nothing_but_strings_that_fit(
-    ann: Person, article: dict[str, Any], field: str, value: object
-) -> None:
-    if isinstance(value, str):
-        field = "title"
+async def test_an_update_takes_nothing_but_strings(ann: Person, article: dict[str, Any], field: str) -> None:
+    for value in (None, *NOT_STRINGS):
+        answer = await change(ann, article, **{"tagList": ["new"], field: value})
+        assert fields_at_fault(answer) == (422, {field}), value
+    assert await ann.reads(article) == article
 
-    answer = await change(ann, article, **{"tagList": ["new"], field: value})
 
-    assert fields_at_fault(answer) == (422, {field})
+async def test_an_update_refuses_a_title_that_is_too_long(ann: Person, article: dict[str, Any]) -> None:
+    answer = await change(ann, article, tagList=["new"], title="t" * 301)
+
+    assert fields_at_fault(answer) == (422, {"title"})
     assert await ann.reads(article) == article
 
 

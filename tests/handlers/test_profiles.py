@@ -127,16 +127,18 @@ async def test_a_stranger_is_refused_before_the_profile_is_looked_up(
     assert outcome(answer) == (401, {"token": ["is missing"]})
 
 
-@pytest.mark.parametrize("username", ["Zoë Ångström", "100%", "a?b#c", "50%25", "鈴木", "a+b", "'; drop table users"])
-async def test_a_username_in_a_path_may_be_any_text(
-    client: httpx2.AsyncClient, ann: Person, newcomer: Callable[[str], Awaitable[Person]], username: str
-) -> None:
-    account = {"username": username, "email": "odd@example.com", "password": "long enough"}
-    assert (await client.post("/api/users", json={"user": account})).status_code == 201
-    path = f"/api/profiles/{percent_encoded(username)}"
+async def test_a_username_in_a_path_may_be_any_text(client: httpx2.AsyncClient, ann: Person) -> None:
+    for username in ("Zoë Ångström", "100%", "a?b#c", "50%25", "鈴木", "a+b", "'; drop table users"):
+        account = {
+            "username": username,
+            "email": f"{len(username)}{username[0]}@example.com",
+            "password": "long enough",
+        }
+        assert (await client.post("/api/users", json={"user": account})).status_code == 201
+        path = f"/api/profiles/{percent_encoded(username)}"
 
-    assert (await client.get(path)).json()["profile"]["username"] == username
-    assert (await ann.post(f"{path}/follow")).json()["profile"]["following"]
+        assert (await client.get(path)).json()["profile"]["username"] == username
+        assert (await ann.post(f"{path}/follow")).json()["profile"]["following"]
 
 
 def percent_encoded(text: str) -> str:
@@ -185,22 +187,14 @@ async def test_the_list_of_users_knows_whom_its_viewer_follows(
     assert await followed(client) == []
 
 
-@pytest.mark.parametrize(
-    ("limit", "pages"),
-    [
-        (1, [["u1"], ["u2"], ["u3"], ["u4"]]),
-        (2, [["u1", "u2"], ["u3", "u4"]]),
-        (3, [["u1", "u2", "u3"], ["u4"]]),
-        (4, [["u1", "u2", "u3", "u4"]]),
-        (100, [["u1", "u2", "u3", "u4"]]),
-    ],
-)
-async def test_pages_of_users_neither_repeat_nor_skip(
-    client: httpx2.AsyncClient, db: Database, limit: int, pages: list[list[str]]
-) -> None:
+async def test_pages_of_users_neither_repeat_nor_skip(client: httpx2.AsyncClient, db: Database) -> None:
     await add_users(db, 4)
 
-    assert await everybody(client, limit) == pages
+    assert await everybody(client, limit=1) == [["u1"], ["u2"], ["u3"], ["u4"]]
+    assert await everybody(client, limit=2) == [["u1", "u2"], ["u3", "u4"]]
+    assert await everybody(client, limit=3) == [["u1", "u2", "u3"], ["u4"]]
+    assert await everybody(client, limit=4) == [["u1", "u2", "u3", "u4"]]
+    assert await everybody(client, limit=100) == [["u1", "u2", "u3", "u4"]]
 
 
 async def test_a_page_of_users_has_twenty(client: httpx2.AsyncClient, db: Database) -> None:
@@ -231,14 +225,16 @@ async def test_a_list_of_nobody_is_empty(client: httpx2.AsyncClient) -> None:
     assert "next" not in answer.links
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "abc", "", "1_0", "\uff11", "9223372036854775808"])
-async def test_a_page_of_users_has_one_to_a_hundred(client: httpx2.AsyncClient, limit: str) -> None:
-    assert fields_at_fault(await client.get("/api/users", params={"limit": limit})) == (422, {"limit"})
+async def test_a_page_of_users_has_one_to_a_hundred(client: httpx2.AsyncClient) -> None:
+    for limit in ("0", "101", "-1", "1.5", "abc", "", "1_0", "\uff11", "9223372036854775808"):
+        answer = await client.get("/api/users", params={"limit": limit})
+        assert fields_at_fault(answer) == (422, {"limit"}), limit
 
 
-@pytest.mark.parametrize("cursor", ["", "garbage!", "AAAA", "-1", "é", "%", "\x00", "9" * 30, "a" * 5000])
-async def test_a_garbled_cursor_of_users_is_refused(client: httpx2.AsyncClient, ann: Person, cursor: str) -> None:
-    assert fields_at_fault(await client.get("/api/users", params={"cursor": cursor})) == (422, {"cursor"})
+async def test_a_garbled_cursor_of_users_is_refused(client: httpx2.AsyncClient) -> None:
+    for cursor in ("", "garbage!", "AAAA", "-1", "é", "%", "\x00", "9" * 30, "a" * 5000):
+        answer = await client.get("/api/users", params={"cursor": cursor})
+        assert fields_at_fault(answer) == (422, {"cursor"}), cursor
 
 
 async def add_users(db: Database, count: int) -> None:
