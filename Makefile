@@ -20,7 +20,7 @@ run: $(INSTALLED) ## migrations, then the service on 127.0.0.1:8000 (HOST and PO
 	@.venv/bin/python -m app serve --migrate
 
 test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of app/ (ARGS="-k word" for some of them)
-	.venv/bin/pytest -m "not debian" --numprocesses auto --cov $(ARGS)
+	.venv/bin/pytest -m "not debian" --numprocesses auto --cov=app $(ARGS)
 
 test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: the tests on Debian's PostgreSQL 15, with TLS
 	.venv/bin/pytest -m debian $(ARGS)

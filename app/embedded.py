@@ -165,10 +165,13 @@ class EmbeddedPostgres:
 
     def _forget_stranger(self) -> None:
         """Remove the file of a server that was killed when its process number has gone to another program."""
+        # Imported here: it comes with the programs, which are optional.
+        import psutil  # noqa: PLC0415
+
         pid_file = self._data / "postmaster.pid"
         if pid_file.exists():
-            name = Path("/proc") / pid_file.read_text().partition("\n")[0] / "comm"
-            if name.exists() and name.read_text().strip() != "postgres":
+            pid = int(pid_file.read_text().partition("\n")[0] or 0)
+            if not psutil.pid_exists(pid) or psutil.Process(pid).name() != "postgres":
                 pid_file.unlink()
 
     def _choose_socket_folder(self) -> Path:

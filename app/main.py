@@ -16,7 +16,7 @@ from starlette.routing import Route
 from app.db import Database
 from app.handlers import articles, comments, favorites, health, profiles, tags, users
 from app.handlers.docs import render_docs
-from app.handlers.errors import ANSWERS, answer_error
+from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
 from app.handlers.openapi import openapi_document
 from app.handlers.operations import routes
 from app.migrations import migration_ids
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[*routes(OPERATIONS), Route("/openapi.json", openapi_json), Route("/docs", docs)],
         lifespan=lifespan,
         exception_handlers=dict.fromkeys(ANSWERS, answer_error),
-        middleware=[cors(settings.cors_origins)],
+        middleware=[cors(settings.cors_origins), Middleware(AnswerCrashes)],
     )
     app.state.database = database(settings)
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)

@@ -28,7 +28,7 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # The algorithm is pinned: what a token says of its own is never believed. (The checker's two exceptions below: PyJWT's
 # key types come from `cryptography`, which HS256 does not need.)
 _ALGORITHM = "HS256"
-# Ours have at most 165 characters. The limit keeps the parser from long input, and from nesting deeper than its stack.
+# Ours have at most 165 characters. The limit keeps the parser from long and deeply nested input.
 _MAX_TOKEN_LENGTH = 512
 # `iat` is written, not checked: a token just issued is valid on a server whose clock is a second behind, too.
 _CLAIMS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}

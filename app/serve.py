@@ -48,6 +48,8 @@ def run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
     try:
         server.run(sockets=[listener])
     except SystemExit:
+        if lifespan.failure is None:
+            raise
         raise ServiceError(f"the service could not start: {lifespan.failure}") from None
     finally:
         listener.close()
@@ -69,7 +71,10 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         if self.force_exit:
-            # uvicorn skips this after the second Ctrl-C; the requests may be given up, the pool is closed all the same.
+            # uvicorn leaves now; here the requests give their connections back, and the pool is closed all the same.
+            for task in self.server_state.tasks:
+                task.cancel()
+            await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
             await self.lifespan.shutdown()
 
 

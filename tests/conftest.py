@@ -5,23 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 import psycopg
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from app.db import Database
 from app.dsn import normal_dsn
+from app.embedded import EmbeddedPostgres
+from app.main import create_app
+from app.migrations import apply_migrations
 from app.settings import Settings, SettingsError, load_settings
 from tests.databases import TemplateDatabase, refuse_unless_test_database
 from tests.documented import OpenApiDocument
 from tests.people import Person, register
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
-    from app.db import Database
 
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
@@ -50,8 +51,6 @@ def server_dsn() -> Iterator[str]:
     if dsn := given_server_dsn():
         yield dsn
         return
-    from app.embedded import EmbeddedPostgres
-
     server = EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="bindery-")), keep=False)
     try:
         yield server.start()
@@ -62,8 +61,6 @@ def server_dsn() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template_database(server_dsn: str) -> Iterator[TemplateDatabase]:
     """The migrated database that each test gets a copy of."""
-    from app.migrations import apply_migrations
-
     with psycopg.connect(server_dsn, autocommit=True) as server:
         template = TemplateDatabase(server, server_dsn)
         try:
@@ -85,8 +82,6 @@ def database_url(template_database: TemplateDatabase) -> Iterator[str]:
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:
     """This test's own database, as a program without HTTP uses it."""
-    from app.db import Database
-
     async with Database(database_url, min_size=1, max_size=5) as database:
         yield database
 
@@ -111,8 +106,6 @@ def settings_for(dsn: str) -> Settings:
 @pytest.fixture
 async def app(settings: Settings) -> AsyncIterator[Starlette]:
     """The service, started."""
-    from app.main import create_app
-
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
@@ -121,9 +114,6 @@ async def app(settings: Settings) -> AsyncIterator[Starlette]:
 @pytest.fixture(scope="session")
 def openapi_document() -> OpenApiDocument:
     """What the service promises; it needs no database to say it."""
-    from app.main import create_app
-    from starlette.testclient import TestClient
-
     app = create_app(settings_for("postgresql://127.0.0.1/unused"))
     document: dict[str, Any] = TestClient(app).get("/openapi.json").json()
     return OpenApiDocument(document)

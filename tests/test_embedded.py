@@ -146,11 +146,15 @@ def test_an_end_without_stopping_stops_the_server(folder: Path) -> None:
 def test_a_process_number_that_went_to_a_stranger_is_no_server(folder: Path) -> None:
     with EmbeddedPostgres(folder):
         left_behind = (folder / "data" / "postmaster.pid").read_text()
-    lines = [str(os.getpid()), *left_behind.splitlines()[1:]]
-    (folder / "data" / "postmaster.pid").write_text("\n".join(lines) + "\n")
+    owner = "nobody" if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "60"], user=owner) as stranger:
+        lines = [str(stranger.pid), *left_behind.splitlines()[1:]]
+        (folder / "data" / "postmaster.pid").write_text("\n".join(lines) + "\n")
 
-    with EmbeddedPostgres(folder) as dsn:
-        assert ask(dsn, "select 1") == 1
+        with EmbeddedPostgres(folder) as dsn:
+            assert ask(dsn, "select 1") == 1
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 def test_a_server_that_crashed_is_started_again(folder: Path) -> None:

@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from app.settings import Settings, SettingsError, load_settings, settings_table
 from tests.processes import ROOT
@@ -120,6 +120,15 @@ def test_no_error_shows_a_secret(url: str, key: str, monkeypatch: pytest.MonkeyP
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "s3same" not in shown
     assert "k3y" not in shown
+
+
+def test_no_error_of_pydantic_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://ann:s3same@db/conduit")
+
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+
+    assert "s3same" not in str(caught.value)
 
 
 def test_neither_repr_nor_str_shows_a_secret() -> None:

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.db import BadArgument, Conflict, DatabaseUnavailable, NotFound, PoolTimeout
 from app.security import InvalidToken, PasswordsBusy
@@ -88,6 +89,30 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     HTTPException: _http_exception,
     Exception: lambda _: error_response(500, {"server": ["failed; its log says why"]}),
 }
+
+
+class AnswerCrashes:
+    """ASGI middleware that answers what nothing else did, and logs it; inside CORS, so that browsers see it too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; where it fails before it answered, the answer is 500."""
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            await ANSWERS[Exception](error)(scope, receive, send)
 
 
 async def answer_error(_: Request, error: Exception) -> Response:

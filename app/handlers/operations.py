@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.handlers.requests import RequestBody
+from app.handlers.errors import Invalid
+from app.handlers.requests import RequestBody, require_viewer
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -65,6 +66,11 @@ def _route(path: str, operations: list[Operation]) -> Route:
         handlers["HEAD"] = handlers["GET"]
 
     async def dispatch(request: Request) -> Response:
-        return await handlers[request.method](request)
+        try:
+            return await handlers[request.method](request)
+        except Invalid:
+            # Who asks comes before what they ask, and no statement may have looked at the viewer yet.
+            await require_viewer(request)
+            raise
 
     return Route(path, dispatch, methods=list(handlers))

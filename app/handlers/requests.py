@@ -12,15 +12,14 @@ from starlette.requests import Request
 
 from app.db import Database
 from app.handlers.errors import Invalid, RequestError, Unauthorized
+from app.repositories import users
 from app.security import Passwords, Tokens
 
 MAX_BIGINT = 2**63 - 1
 UNSTORABLE = "contains a NUL or half a surrogate pair, which text in PostgreSQL cannot hold"
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
-Body = TypeVar("Body", bound="RequestBody")
-
-
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+Body = TypeVar("Body", bound="RequestBody")
 
 
 def _storable(value: str) -> str:
@@ -77,6 +76,12 @@ def viewer_id(request: Request) -> int | None:
     if scheme.lower() not in {"token", "bearer"}:
         raise Unauthorized("token", "is invalid")
     return tokens(request).verify(token.strip())
+
+
+async def require_viewer(request: Request) -> None:
+    """NotFound("viewer") when the request comes with the token of a user who is gone."""
+    if viewer := viewer_id(request):
+        await users.get_user(database(request), user_id=viewer)
 
 
 async def read_object(request: Request) -> dict[str, Any]:
@@ -171,10 +176,6 @@ def query_number(request: Request, name: str, default: int, lowest: int, highest
 
 
 def _checked(name: str, value: str) -> str:
-    if "\0" in value or (not value.isprintable() and _has_surrogates(value)):
-        raise Invalid({name: ["contains characters that text cannot hold"]})
+    if _UNSTORABLE.search(value):
+        raise Invalid({name: [UNSTORABLE]})
     return value
-
-
-def _has_surrogates(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)

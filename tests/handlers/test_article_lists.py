@@ -74,10 +74,10 @@ async def add_articles(db: Database, count: int, tag: str = "bulk") -> None:
             on conflict (username) do update set username = excluded.username
             returning id
         ), article as (
-            insert into articles (author_id, slug, title, description, body)
-            select author.id, 'bulk-' || n || '-' || $2, n::text, 'About', 'Text'
-            from author, generate_series(1, $1::int) as n
-            order by n
+            insert into articles (author_id, slug_words, title, description, body)
+            select author.id, number::text, number::text, 'About', 'Text'
+            from author, generate_series(1, $1::int) as number
+            order by number
             returning id
         )
         insert into article_tags (article_id, tag) select id, $2 from article

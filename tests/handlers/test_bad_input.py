@@ -35,10 +35,6 @@ INPUTS = {
     "comment": Input("POST", "/api/articles/{slug}/comments", "comment", {"body": "Text"}),
 }
 every_input = pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS.keys())
-every_field = pytest.mark.parametrize(
-    ("given", "field"),
-    [pytest.param(given, field, id=f"{name}: {field}") for name, given in INPUTS.items() for field in given.fields],
-)
 
 
 class Sender:
@@ -93,30 +89,26 @@ NOT_JSON = [
 
 
 @every_input
-@pytest.mark.parametrize("content", NOT_JSON, ids=repr)
-async def test_a_body_that_is_not_json_is_refused(sender: Sender, given: Input, content: bytes) -> None:
+async def test_a_body_that_is_not_json_is_refused(sender: Sender, given: Input) -> None:
     before = await sender.contents()
 
-    assert fields_at_fault(await sender.send(given, content)) == (400, {"body"})
+    for content in NOT_JSON:
+        assert fields_at_fault(await sender.send(given, content)) == (400, {"body"}), content
     assert await sender.contents() == before
 
 
 @every_input
-@pytest.mark.parametrize("content", [b"[]", b'[{"user": {}}]', b'"user"', b"5", b"1e999", b"null", b"true"], ids=repr)
-async def test_a_body_that_is_not_an_object_is_refused(sender: Sender, given: Input, content: bytes) -> None:
-    assert fields_at_fault(await sender.send(given, content)) == (400, {"body"})
+async def test_a_body_that_is_not_an_object_is_refused(sender: Sender, given: Input) -> None:
+    for content in (b"[]", b'[{"user": {}}]', b'"user"', b"5", b"1e999", b"null", b"true"):
+        assert fields_at_fault(await sender.send(given, content)) == (400, {"body"}), content
 
 
 @every_input
-@pytest.mark.parametrize("opening", ["[", '{"a":'])
-@pytest.mark.parametrize("closes", [True, False])
-async def test_a_body_that_is_too_deep_is_refused(sender: Sender, given: Input, opening: str, closes: bool) -> None:
+async def test_a_body_that_is_too_deep_is_refused(sender: Sender, given: Input) -> None:
     depth = 100_000
-    closing = ("]" if opening == "[" else "}") * depth if closes else ""
-    nested = opening * depth + ("1" if closes else "") + closing
-
-    assert fields_at_fault(await sender.send(given, nested)) == (400, {"body"})
-    assert fields_at_fault(await sender.send(given, f'{{"{given.envelope}": {nested}}}')) == (400, {"body"})
+    for nested in ("[" * depth, "[" * depth + "]" * depth, '{"a":' * depth, '{"a":' * depth + "1" + "}" * depth):
+        assert fields_at_fault(await sender.send(given, nested)) == (400, {"body"})
+        assert fields_at_fault(await sender.send(given, f'{{"{given.envelope}": {nested}}}')) == (400, {"body"})
 
 
 @every_input
@@ -145,16 +137,12 @@ async def in_pieces(content: bytes) -> AsyncIterator[bytes]:
 
 
 @every_input
-@pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_the_limit_is_refused(
-    sender: Sender, given: Input, settings: Settings, chunked: bool
-) -> None:
+async def test_a_body_over_the_limit_is_refused(sender: Sender, given: Input, settings: Settings) -> None:
     before = await sender.contents()
     content = padded(given, settings.max_body_bytes + 1)
 
-    answer = await sender.send(given, in_pieces(content) if chunked else content)
-
-    assert fields_at_fault(answer) == (413, {"body"})
+    assert fields_at_fault(await sender.send(given, content)) == (413, {"body"})
+    assert fields_at_fault(await sender.send(given, in_pieces(content))) == (413, {"body"})
     assert await sender.contents() == before
 
 
@@ -166,65 +154,54 @@ async def test_a_body_of_exactly_the_limit_is_served(sender: Sender, given: Inpu
 
 
 @every_input
-@pytest.mark.parametrize("content", [{}, {"other": {}}, {"User": {}, "Article": {}, "Comment": {}}], ids=str)
-async def test_a_body_without_its_envelope_is_refused(
-    sender: Sender, given: Input, content: dict[str, dict[str, str]]
-) -> None:
-    answer = await sender.send(given, json.dumps(content))
-
-    assert outcome(answer) == (422, {given.envelope: ["can't be blank"]})
+async def test_a_body_without_its_envelope_is_refused(sender: Sender, given: Input) -> None:
+    for content in ("{}", '{"other": {}}', '{"User": {}, "Article": {}, "Comment": {}}'):
+        answer = await sender.send(given, content)
+        assert outcome(answer) == (422, {given.envelope: ["can't be blank"]}), content
 
 
 @every_input
-@pytest.mark.parametrize("value", [None, "ann", "", 5, True, [], [{}]], ids=repr)
-async def test_an_envelope_that_is_not_an_object_is_refused(sender: Sender, given: Input, value: object) -> None:
+async def test_an_envelope_that_is_not_an_object_is_refused(sender: Sender, given: Input) -> None:
     before = await sender.contents()
 
-    answer = await sender.send(given, json.dumps({given.envelope: value}))
-
-    assert fields_at_fault(answer) == (422, {given.envelope})
+    for value in ("null", '"ann"', '""', "5", "true", "[]", "[{}]"):
+        answer = await sender.send(given, f'{{"{given.envelope}": {value}}}')
+        assert fields_at_fault(answer) == (422, {given.envelope}), value
     assert await sender.contents() == before
 
 
-UNSTORABLE = {
-    "a nul": "a\\u0000b",
-    "a high surrogate": "a\\ud800b",
-    "a low surrogate": "a\\udc00b",
-    "surrogates reversed": "\\ude00\\ud83d",
-    "only a nul": "\\u0000",
-}
+UNSTORABLE = ["a\x00b", "\x00", "a\ud800b", "a\udc00b", "\ude00\ud83d"]
 
 
-@every_field
-@pytest.mark.parametrize("escaped", UNSTORABLE.values(), ids=UNSTORABLE.keys())
-async def test_characters_that_text_cannot_hold_are_refused_with_their_field(
-    sender: Sender, given: Input, field: str, escaped: str
-) -> None:
+@every_input
+async def test_characters_that_text_cannot_hold_are_refused_with_their_field(sender: Sender, given: Input) -> None:
     before = await sender.contents()
-    text = json.loads(f'"{escaped}"') + ("@example.com" if field == "email" else "and more")
-    value = ["good", text] if field == "tagList" else text
 
-    assert fields_at_fault(await sender.send_fields(given, **{field: value})) == (422, {field})
+    for field in given.fields:
+        for characters in UNSTORABLE:
+            text = characters + ("@example.com" if field == "email" else "and more")
+            value = ["good", text] if field == "tagList" else text
+            answer = await sender.send_fields(given, **{field: value})
+            assert fields_at_fault(answer) == (422, {field}), characters
     assert await sender.contents() == before
 
 
-@every_field
-async def test_any_other_character_is_kept(
-    client: httpx2.AsyncClient, sender: Sender, given: Input, field: str
-) -> None:
+@every_input
+async def test_any_other_character_is_kept(sender: Sender, given: Input) -> None:
     odd = "\x01\x7f\u200b\ufeff\uffff𝄞\U0010ffff\\\"'"
-    value = {"email": f"{odd}@example.com", "tagList": [odd]}.get(field, odd)
-    before = await sender.contents()
+    odd_values = {"email": f"{odd}@example.com", "tagList": [odd]}
+    fields = {field: odd_values.get(field, odd) for field in given.fields}
 
-    answer = await sender.send_fields(given, **{field: value})
+    answer = await sender.send_fields(given, **fields)
 
     if given.path.endswith("login"):
         assert outcome(answer) == (401, {"credentials": ["invalid"]})
         return
     assert answer.status_code in {200, 201}
-    assert await sender.contents() != before
-    if field != "password":
-        assert answer.json()[given.envelope][field] == value
+    shown = answer.json()[given.envelope]
+    assert {field: shown.get(field) for field in fields if field != "password"} == {
+        field: value for field, value in fields.items() if field != "password"
+    }
 
 
 @every_input
@@ -252,31 +229,32 @@ async def test_a_byte_order_mark_or_another_encoding_is_no_crash(sender: Sender,
         assert (await sender.send(given, content.encode(encoding))).status_code in {200, 201, 400, 409}
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "field"),
-    [
-        ("GET", "/api/profiles/{}", "username"),
-        ("POST", "/api/profiles/{}/follow", "username"),
-        ("DELETE", "/api/profiles/{}/follow", "username"),
-        ("GET", "/api/articles/{}", "slug"),
-        ("DELETE", "/api/articles/{}", "slug"),
-        ("GET", "/api/articles/{}/comments", "slug"),
-        ("DELETE", "/api/articles/{}/comments/1", "slug"),
-        ("POST", "/api/articles/{}/favorite", "slug"),
-        ("DELETE", "/api/articles/{}/favorite", "slug"),
-    ],
-)
-async def test_a_path_may_hold_anything(ann: Person, method: str, path: str, field: str) -> None:
-    assert fields_at_fault(await ann.request(method, path.format("a%00b"))) == (422, {field})
-    for odd in ("%FF", "%ED%A0%80", "%C3", "%0A", "%20", "..%5C..", "%25", "a" * 5000, "%F0%9F%90%89", "{slug}"):
-        assert (await ann.request(method, path.format(odd))).status_code in {404, 422}
+SLUG_PATHS = [
+    ("GET", "/api/articles/{}"),
+    ("DELETE", "/api/articles/{}"),
+    ("GET", "/api/articles/{}/comments"),
+    ("DELETE", "/api/articles/{}/comments/1"),
+    ("POST", "/api/articles/{}/favorite"),
+    ("DELETE", "/api/articles/{}/favorite"),
+]
+USERNAME_PATHS = [
+    ("GET", "/api/profiles/{}"),
+    ("POST", "/api/profiles/{}/follow"),
+    ("DELETE", "/api/profiles/{}/follow"),
+]
+ODD_SEGMENTS = ["%FF", "%ED%A0%80", "%C3", "%0A", "%20", "..%5C..", "%25", "a" * 5000, "%F0%9F%90%89", "{slug}"]
+
+
+@pytest.mark.parametrize(("field", "paths"), [("slug", SLUG_PATHS), ("username", USERNAME_PATHS)])
+async def test_a_path_may_hold_anything(ann: Person, field: str, paths: list[tuple[str, str]]) -> None:
+    for method, path in paths:
+        assert fields_at_fault(await ann.request(method, path.format("a%00b"))) == (422, {field}), path
+        for odd in ODD_SEGMENTS:
+            assert (await ann.request(method, path.format(odd))).status_code in {404, 422}, (path, odd)
 
 
 @pytest.mark.parametrize("path", ["/api/articles", "/api/articles/feed", "/api/users"])
-@pytest.mark.parametrize(
-    "query",
-    ["tag=%FF", "author=%ED%A0%80", "favorited=%", "%00=1", "&&==&", "tag=a&tag=b", "tag=" + "x" * 5000, "tag", "tag="],
-    ids=lambda query: query[:20],
-)
-async def test_a_query_may_hold_anything(ann: Person, path: str, query: str) -> None:
-    assert (await ann.get(f"{path}?{query}")).status_code in {200, 422}
+async def test_a_query_may_hold_anything(ann: Person, path: str) -> None:
+    names = ["tag=%FF", "author=%ED%A0%80", "favorited=%", "%00=1", "&&==&", "tag=a&tag=b", "tag", "tag="]
+    for query in (*names, "tag=" + "x" * 5000):
+        assert (await ann.get(f"{path}?{query}")).status_code in {200, 422}, query

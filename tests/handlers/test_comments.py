@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import httpx2
-import pytest
 
 from app.db import Database
 from tests.documented import fields_at_fault, outcome

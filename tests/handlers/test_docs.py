@@ -80,6 +80,7 @@ DOCUMENT: dict[str, Any] = {
                     "binding": {"enum": ["paper", "cloth"]},
                     "pages": {"type": "integer", "examples": [320]},
                     "sequel": {"$ref": "#/components/schemas/Book"},
+                    "remarks": True,
                 },
             },
         },
@@ -175,6 +176,7 @@ def test_schemas_are_shown_in_full_whatever_they_are_made_of() -> None:
 
     assert "title * string, maxLength 300 On the cover." in text
     assert "subtitle string or null" in text
+    assert "remarks anything" in text
     assert "authors array of Author name * string" in text
     assert "editor Author or null name * string" in text
     assert 'edition Dated printed string, format "date"' in text
@@ -230,6 +232,7 @@ def test_a_body_is_filled_in_with_an_example_made_from_its_schema() -> None:
         "binding": "paper",
         "pages": 320,
         "sequel": None,
+        "remarks": None,
     }
 
 

@@ -23,44 +23,24 @@ async def current_user(client: httpx2.AsyncClient, authorization: str | bytes) -
     return await client.get("/api/user", headers=[(b"Authorization", raw)])
 
 
-@pytest.mark.parametrize("scheme", ["Token", "Bearer", "token", "TOKEN", "bearer", "bEARER"])
-async def test_a_token_may_come_by_either_scheme(client: httpx2.AsyncClient, ann: Person, scheme: str) -> None:
-    answer = await current_user(client, f"{scheme} {ann.token}")
-
-    assert answer.status_code == 200
-    assert answer.json()["user"]["username"] == "ann"
-
-
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        "Basic {}",
-        "Digest {}",
-        "Tokens {}",
-        "{}",
-        "Token",
-        "Token ",
-        "Bearer",
-        "Token{}",
-        "Token {} {}",
-        "Token: {}",
-        "",
-    ],
-)
-async def test_a_header_of_any_other_form_is_an_invalid_token(
-    client: httpx2.AsyncClient, ann: Person, authorization: str
-) -> None:
-    header = authorization.replace("{}", ann.token)
-
-    assert outcome(await current_user(client, header)) == INVALID
-    assert outcome(await client.get("/api/articles", headers={"Authorization": header})) == INVALID
+async def test_a_token_may_come_by_either_scheme(client: httpx2.AsyncClient, ann: Person) -> None:
+    for scheme in ("Token", "Bearer", "token", "TOKEN", "bearer", "bEARER"):
+        answer = await current_user(client, f"{scheme} {ann.token}")
+        assert answer.status_code == 200, scheme
+        assert answer.json()["user"]["username"] == "ann"
 
 
-@pytest.mark.parametrize(
-    "token", [b"\xff\xfe", "é".encode(), b"\x01", b".", b"..", b"...", b"a.b.c", b"%00", b"null", b"x" * 20_000]
-)
-async def test_garbage_is_an_invalid_token(client: httpx2.AsyncClient, token: bytes) -> None:
-    assert outcome(await current_user(client, b"Token " + token)) == INVALID
+async def test_a_header_of_any_other_form_is_an_invalid_token(client: httpx2.AsyncClient, ann: Person) -> None:
+    good = ann.token
+    odd = ["", "Token", "Token ", "Bearer", good, f"Token{good}", f"Token: {good}", f"Token {good} {good}"]
+    for header in (*odd, f"Basic {good}", f"Digest {good}", f"Tokens {good}"):
+        assert outcome(await current_user(client, header)) == INVALID, header
+        assert outcome(await client.get("/api/articles", headers={"Authorization": header})) == INVALID, header
+
+
+async def test_garbage_is_an_invalid_token(client: httpx2.AsyncClient) -> None:
+    for garbage in (b"\xff\xfe", "é".encode(), b"\x01", b".", b"..", b"...", b"a.b.c", b"%00", b"null", b"x" * 20_000):
+        assert outcome(await current_user(client, b"Token " + garbage)) == INVALID, garbage
 
 
 @pytest.fixture
@@ -112,20 +92,19 @@ async def test_the_algorithm_is_not_the_tokens_to_choose(
     assert outcome(await current_user(client, signed(claims, long_key, "HS512"))) == INVALID
 
 
-@pytest.mark.parametrize("claim", ["sub", "exp"])
 async def test_a_token_that_lacks_a_claim_is_invalid(
-    client: httpx2.AsyncClient, claims: dict[str, Any], key: str, claim: str
+    client: httpx2.AsyncClient, claims: dict[str, Any], key: str
 ) -> None:
-    del claims[claim]
+    for claim in ("sub", "exp"):
+        lacking = {name: value for name, value in claims.items() if name != claim}
+        assert outcome(await current_user(client, signed(lacking, key))) == INVALID, claim
 
-    assert outcome(await current_user(client, signed(claims, key))) == INVALID
 
-
-@pytest.mark.parametrize("subject", ["0", "-1", "", "ann", "1.0", "9223372036854775808", "9" * 5000, "\u0661", "1\x00"])
 async def test_a_token_whose_subject_is_no_user_is_invalid(
-    client: httpx2.AsyncClient, claims: dict[str, Any], key: str, subject: str
+    client: httpx2.AsyncClient, claims: dict[str, Any], key: str
 ) -> None:
-    assert outcome(await current_user(client, signed({**claims, "sub": subject}, key))) == INVALID
+    for subject in ("0", "-1", "", "ann", "1.0", "9223372036854775807", "9223372036854775808", "\u0661", "1\x00"):
+        assert outcome(await current_user(client, signed({**claims, "sub": subject}, key))) == INVALID, subject
 
 
 async def test_a_token_with_a_changed_subject_is_invalid(client: httpx2.AsyncClient, ann: Person, bob: Person) -> None:
