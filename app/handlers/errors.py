@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -87,6 +87,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     DatabaseUnavailable: _unavailable,
     PasswordsBusy: _unavailable,
     HTTPException: _http_exception,
+    ClientDisconnect: lambda _: error_response(400, {"body": ["was not sent to its end"]}),
     Exception: lambda _: error_response(500, {"server": ["failed; its log says why"]}),
 }
 
