@@ -47,6 +47,14 @@ select id, author_id
 from articles
 where known_viewer(:viewer_id) and slug = :slug;
 
+-- name: lock_article
+-- The same, and the article stays as it is until the transaction ends: who changes its tags must see those of whoever
+-- changed them just before.
+select id, author_id
+from articles
+where known_viewer(:viewer_id) and slug = :slug
+for no key update;
+
 -- name: create_article
 -- A new article with its tags, which must not repeat; its slug.
 with article as (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.databases import TemplateDatabase, refuse_unless_test_database
 from tests.documented import OpenApiDocument
 from tests.people import Person, register
 
+STOP_TIMEOUT = 30
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
 
@@ -107,8 +109,14 @@ def settings_for(dsn: str) -> Settings:
 async def app(settings: Settings) -> AsyncIterator[Starlette]:
     """The service, started."""
     app = create_app(settings)
-    async with app.router.lifespan_context(app):
+    lifespan = app.router.lifespan_context(app)
+    await lifespan.__aenter__()
+    try:
         yield app
+    finally:
+        # A service that does not stop fails its test instead of holding up all the others.
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await lifespan.__aexit__(None, None, None)
 
 
 @pytest.fixture(scope="session")

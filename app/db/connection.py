@@ -64,18 +64,19 @@ class ServerConnection(DriverConnection):
         try:
             prepared = self.prepared.get(query) or await self.prepare_query(query)
             return await prepared.run(arguments)
-        except asyncpg.InvalidCachedStatementError as error:
+        except asyncpg.InvalidCachedStatementError:
             # A migration changed the columns. Preparing again helps, but not inside the transaction that this ended.
             self.prepared.clear()
             if self.is_in_transaction():
                 raise
-            return await self._run_anew(query, arguments, error)
+            return await self._run_anew(query, arguments)
         except asyncpg.OutdatedSchemaCacheError:
             # A composite type changed and the driver closed the statement, which ran and may have written: not again.
             self.prepared.pop(query, None)
             raise
         except Exception as error:
-            raise self._translate(error, query, arguments) from error
+            self._raise_translated(error, query, arguments)
+            raise
 
     async def prepare_query(self, query: Query) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
@@ -86,16 +87,20 @@ class ServerConnection(DriverConnection):
         prepared = self.prepared[query] = Prepared(statement, query)
         return prepared
 
-    async def _run_anew(self, query: Query, arguments: tuple[object, ...], stale: Exception) -> list[Any]:
+    async def _run_anew(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
         try:
             return await (await self.prepare_query(query)).run(arguments)
         except Exception as error:
-            raise self._translate(error, query, arguments) from stale
+            self._raise_translated(error, query, arguments)
+            raise
 
-    def _translate(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> Exception:
+    def _raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
+        """Raise the layer's own error for the driver's; return where it has none."""
         if isinstance(error, CONNECTION_LOST) or self.is_closed():
-            return DatabaseUnavailable(f"the connection was lost during {query.statement.name}: {error}")
-        return query.translate(error, arguments)
+            raise DatabaseUnavailable(f"the connection was lost during {query.statement.name}: {error}") from error
+        translated = query.translate(error, arguments)
+        if translated is not error:
+            raise translated from error
 
 
 async def set_codecs(connection: DriverConnection) -> None:

@@ -98,6 +98,9 @@ class Query:
             return NotFound(resource) if resource else error
         if isinstance(error, asyncpg.DataError):
             return self._bad_argument(error, arguments) or error
+        if isinstance(error, asyncpg.SyntaxOrAccessError) and error.position:
+            # A migration renamed or dropped what the prepared statement names; a function's own error has no position.
+            return self.refused(error)
         return error
 
     def _bad_argument(self, error: asyncpg.DataError, arguments: tuple[object, ...]) -> BadArgument | None:

@@ -155,36 +155,37 @@ async def update_article(request: Request) -> Response:
     """Change one's own article."""
     author, slug = user_id(request), path_text(request, "slug")
     body = await read_object(request)
-    db = database(request)
-    key = await _own_article(request, slug, author)
-    changes = parse(body, "article", UpdateArticle)
-    if changes.model_fields_set:
-        slug = await articles.update_article(
-            db,
-            article_id=key.id,
-            slug_words=slug_words(changes.title) if changes.title else None,
-            title=changes.title or None,
-            description=changes.description or None,
-            body=changes.body or None,
-            tags=changes.tag_list if "tag_list" in changes.model_fields_set else None,
-        )
-    article = await articles.get_article(db, slug=slug, viewer_id=author)
+    async with database(request).transaction() as tx:
+        key = await articles.lock_article(tx, slug=slug, viewer_id=author)
+        _require_author(key, author)
+        changes = parse(body, "article", UpdateArticle)
+        if changes.model_fields_set:
+            slug = await articles.update_article(
+                tx,
+                article_id=key.id,
+                slug_words=slug_words(changes.title) if changes.title else None,
+                title=changes.title or None,
+                description=changes.description or None,
+                body=changes.body or None,
+                tags=changes.tag_list if "tag_list" in changes.model_fields_set else None,
+            )
+        article = await articles.get_article(tx, slug=slug, viewer_id=author)
     return article_response(article)
 
 
 async def delete_article(request: Request) -> Response:
     """Delete one's own article."""
     author, slug = user_id(request), path_text(request, "slug")
-    key = await _own_article(request, slug, author)
-    await articles.delete_article(database(request), article_id=key.id)
+    db = database(request)
+    key = await articles.get_article_key(db, slug=slug, viewer_id=author)
+    _require_author(key, author)
+    await articles.delete_article(db, article_id=key.id)
     return Response(status_code=204)
 
 
-async def _own_article(request: Request, slug: str, viewer: int) -> ArticleKey:
-    key = await articles.get_article_key(database(request), slug=slug, viewer_id=viewer)
+def _require_author(key: ArticleKey, viewer: int) -> None:
     if key.author_id != viewer:
         raise Forbidden("article")
-    return key
 
 
 def _page(page: PageRequest) -> Page:

@@ -84,6 +84,12 @@ async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None) -> 
 
 
 @queries.bind
+async def lock_article(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
+    """As get_article_key; nobody else changes the article until the transaction ends."""
+    ...
+
+
+@queries.bind
 async def create_article(
     db: Executor, *, author_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
 ) -> str:

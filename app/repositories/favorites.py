@@ -3,7 +3,11 @@
 from app.db import Executor, Queries
 from app.repositories import SQL
 
-queries = Queries(SQL / "favorites.sql", resource="article", references={"favorites_user_id_fkey": "viewer"})
+queries = Queries(
+    SQL / "favorites.sql",
+    resource="article",
+    references={"favorites_user_id_fkey": "viewer", "favorites_article_id_fkey": "article"},
+)
 
 
 @queries.bind

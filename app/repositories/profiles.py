@@ -8,7 +8,11 @@ from app.repositories import SQL
 queries = Queries(
     SQL / "profiles.sql",
     resource="profile",
-    references={"known_viewer": "viewer", "follows_follower_id_fkey": "viewer"},
+    references={
+        "known_viewer": "viewer",
+        "follows_follower_id_fkey": "viewer",
+        "follows_followed_id_fkey": "profile",
+    },
 )
 
 

@@ -150,18 +150,13 @@ async def test_an_optional_row_is_the_row_or_none(load: Load, db: Database, row_
 
 
 async def test_a_row_of_one_column_can_be_its_value(load: Load, db: Database) -> None:
-    values = {
-        "'ann'": "ann",
-        "true": True,
-        "2.50::numeric(5, 2)::text": "2.50",
-        "'\\x00ff'::bytea": b"\0\xff",
-        "null::text": None,
-        "array[1, 2]": [1, 2],
-    }
-    for sql, value in values.items():
-        assert await read(load, db, type(value), f"select {sql} where true") == value or value is None
-        assert await read(load, db, str | int | None, f"select {sql}") == value
-    assert await read(load, db, str | bytes, "select 'ann'") == "ann"
+    assert await read(load, db, str, "select 'ann'") == "ann"
+    assert await read(load, db, bytes, "select '\\x00ff'::bytea") == b"\0\xff"
+    assert await read(load, db, bool, "select false") is False
+    assert await read(load, db, str | int, "select 7") == 7
+    assert await read(load, db, str | int | None, "select 7") == 7
+    assert await read(load, db, str | None, "select null::text") is None
+    assert await read(load, db, list[str] | None, "select array['a', 'b']") == ["a", "b"]
     assert await read(load, db, list[list[str]], "select array['a', 'b'] union all select '{}'") == [["a", "b"], []]
 
 
@@ -175,7 +170,8 @@ async def test_json_comes_and_goes_as_python_values(load: Load, db: Database, ty
     @queries.bind
     async def get_echo(db: Executor, *, value: Any) -> Any: ...
 
-    for value in ({"a": [1, 2.5, None, True, {"ü": "'"}]}, [], "text", "", 0, False, "{}"):
+    values: tuple[Any, ...] = ({"a": [1, 2.5, None, True, {"ü": "'"}]}, [], "text", "", 0, False, "{}")
+    for value in values:
         echo = await get_echo(db, value=value)
         assert (type(echo), echo) == (type(value), value)
 
@@ -244,13 +240,12 @@ async def test_a_time_comes_back_as_the_same_instant_and_aware(load: Load, db: D
         (int, "1 as id, 2 as age", "a scalar is one column; the statement returns 2: id, age"),
     ],
 )
-@pytest.mark.parametrize("cardinality", [lambda row: row, lambda row: row | None, lambda row: list[row]])
 async def test_columns_that_are_not_the_fields_are_refused_by_name(
-    load: Load, db: Database, row_type: Any, cardinality: Callable[[Any], Any], columns: str, problem: str
+    load: Load, db: Database, row_type: Any, columns: str, problem: str
 ) -> None:
-    for condition in ("", " where false"):
+    for declared in (row_type, row_type | None, list[row_type]):
         with pytest.raises(BindingError) as refusal:
-            await read(load, db, cardinality(row_type), f"select {columns}{condition}")
+            await read(load, db, declared, f"select {columns} where false")
         assert str(refusal.value) == f"things.sql:1:1: get_thing: {problem}"
 
 
@@ -262,7 +257,7 @@ async def test_columns_that_are_not_the_fields_are_refused_every_time(load: Load
 
     async with db.acquire() as connection:
         for _ in range(2):
-            with pytest.raises(BindingError, match="no column for field Person.name"):
+            with pytest.raises(BindingError, match=r"no column for field Person\.name"):
                 await get_person(connection)
 
 
@@ -290,17 +285,14 @@ class Outer:
     ("row_type", "name"),
     [(Changeable, "Changeable"), (Slotless, "Slotless"), (Undecorated, "Undecorated"), (Outer, "Slotless")],
 )
-@pytest.mark.parametrize("cardinality", [lambda row: row, lambda row: row | None, lambda row: list[row]])
-def test_a_dataclass_without_frozen_and_slots_is_refused_when_it_is_bound(
-    load: Load, row_type: Any, cardinality: Callable[[Any], Any], name: str
-) -> None:
+def test_a_dataclass_without_frozen_and_slots_is_refused_when_it_is_bound(load: Load, row_type: Any, name: str) -> None:
     async def get_thing(db: Executor) -> Any: ...
 
-    get_thing.__annotations__["return"] = cardinality(row_type)
     queries = load("-- name: get_thing\nselect 1 as id")
-
-    with pytest.raises(BindingError) as refusal:
-        queries.bind(get_thing)
-
     place = f"{__file__}:{get_thing.__code__.co_firstlineno}"
-    assert str(refusal.value) == f"{place}: {name} holds rows: declare it @dataclass(frozen=True, slots=True)"
+
+    for declared in (row_type, row_type | None, list[row_type]):
+        get_thing.__annotations__["return"] = declared
+        with pytest.raises(BindingError) as refusal:
+            queries.bind(get_thing)
+        assert str(refusal.value) == f"{place}: {name} holds rows: declare it @dataclass(frozen=True, slots=True)"

@@ -76,8 +76,8 @@ async def add_articles(db: Database, count: int, tag: str = "bulk") -> None:
         ), article as (
             insert into articles (author_id, slug_words, title, description, body)
             select author.id, number::text, number::text, 'About', 'Text'
-            from author, generate_series(1, $1::int) as number
-            order by number
+            from author, generate_series(1, $1::int) as series (number)
+            order by series.number
             returning id
         )
         insert into article_tags (article_id, tag) select id, $2 from article

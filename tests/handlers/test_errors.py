@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,12 @@ from app.settings import Settings
 from tests.documented import fields_at_fault, outcome
 from tests.network import Network
 from tests.people import Person
+
+END_OTHER_CONNECTIONS = """
+    select pg_terminate_backend(pid)
+    from pg_stat_activity
+    where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
 
 
 async def test_a_path_that_leads_nowhere_is_not_found(client: httpx2.AsyncClient) -> None:
@@ -131,14 +138,13 @@ class TestLostDatabase:
     async def test_connections_that_the_server_ended_are_replaced(
         self, client: httpx2.AsyncClient, db: Database, article: dict[str, Any]
     ) -> None:
-        ended = (
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> $1"
-        )
-        async with db.acquire() as connection:
-            own = await connection.fetchval("select pg_backend_pid()")
-            assert await connection.fetch(ended, own)
+        # More often than the pool has places, and with the news at different distances: no place may be lost for good.
+        for distance in range(12):
+            async with db.acquire() as connection:
+                assert await connection.fetch(END_OTHER_CONNECTIONS)
+            for _ in range(distance):
+                await asyncio.sleep(0)
 
-        answers = [await client.get("/api/tags") for _ in range(12)]
-
-        assert {answer.status_code for answer in answers} <= {200, 503}
-        assert answers[-1].json() == {"tags": ["dragons", "training"]}
+            first, second = await client.get("/api/tags"), await client.get("/api/tags")
+            assert first.status_code in {200, 503}
+            assert second.json() == {"tags": ["dragons", "training"]}

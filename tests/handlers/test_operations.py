@@ -193,6 +193,20 @@ async def test_the_token_of_somebody_who_is_gone_is_invalid_before_the_body_is(
             assert outcome(answer) == (401, {"token": ["is invalid"]}), operation
 
 
+async def test_the_token_of_somebody_who_is_gone_is_invalid_before_a_parameter_is(
+    bob: Person, article: dict[str, Any], db: Database
+) -> None:
+    await db.execute("delete from users where username = 'bob'")
+
+    for path in (
+        "/api/articles?limit=0",
+        "/api/articles?tag=%00",
+        "/api/articles/feed?offset=-1",
+        "/api/users?cursor=x",
+    ):
+        assert outcome(await bob.get(path)) == (401, {"token": ["is invalid"]}), path
+
+
 async def test_the_token_of_somebody_who_is_gone_is_invalid_in_every_list(
     article: dict[str, Any], bob: Person, db: Database
 ) -> None:

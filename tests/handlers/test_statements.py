@@ -83,3 +83,37 @@ async def test_reading_takes_the_same_few_statements_for_one_row_and_for_many(
     for path, most in READS.items():
         statements = await sent(network, bob, "GET", path.format(slug=article["slug"]))
         assert 1 <= len(statements) <= most, statements
+
+
+# What bob does in turn, and the most statements that it may take, BEGIN and COMMIT among them.
+ACCOUNT = {"username": "cleo", "email": "cleo@example.com", "password": "cleo's password"}
+NEW = {"title": "Dragons", "description": "About", "body": "Text", "tagList": ["a", "b", "c", "d"]}
+WRITES: list[tuple[str, str, Any, int]] = [
+    ("POST", "/api/users", {"user": ACCOUNT}, 1),
+    ("POST", "/api/users/login", {"user": ACCOUNT}, 1),
+    ("PUT", "/api/user", {"user": {"bio": "Text", "password": "another password"}}, 1),
+    ("POST", "/api/profiles/ann/follow", None, 2),
+    ("DELETE", "/api/profiles/ann/follow", None, 2),
+    ("POST", "/api/articles/{slug}/favorite", None, 2),
+    ("DELETE", "/api/articles/{slug}/favorite", None, 2),
+    ("POST", "/api/articles/{slug}/comments", {"comment": {"body": "Text"}}, 2),
+    ("DELETE", "/api/articles/{slug}/comments/{id}", None, 2),
+    ("POST", "/api/articles", {"article": NEW}, 2),
+    ("PUT", "/api/articles/{own_slug}", {"article": {**NEW, "title": "More dragons"}}, 5),
+    ("DELETE", "/api/articles/{own_slug}", None, 2),
+]
+
+
+async def test_writing_takes_few_statements_whatever_there_is(
+    bob: Person, article: Article, db: Database, network: Network
+) -> None:
+    await add_more(db)
+    slugs = {"slug": article["slug"], "own_slug": "", "id": ""}
+
+    for method, path, body, most in WRITES:
+        if "own_slug" in path:
+            slugs["own_slug"] = await db.fetchval("select slug from articles order by id desc limit 1")
+        if "{id}" in path:
+            slugs["id"] = await db.fetchval("select max(id) from comments")
+        statements = await sent(network, bob, method, path.format_map(slugs), body)
+        assert 1 <= len(statements) <= most, statements
