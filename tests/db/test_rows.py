@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from app.db import BindingError, Database, Executor, Queries
+from app.db import BindingError, Database, Executor, NotFound, Queries
 
 Load = Callable[[str], Queries]
 
@@ -158,6 +158,11 @@ async def test_a_row_of_one_column_can_be_its_value(load: Load, db: Database) ->
     assert await read(load, db, str | None, "select null::text") is None
     assert await read(load, db, list[str] | None, "select array['a', 'b']") == ["a", "b"]
     assert await read(load, db, list[list[str]], "select array['a', 'b'] union all select '{}'") == [["a", "b"], []]
+
+
+async def test_a_union_without_none_still_promises_a_row(load: Load, db: Database) -> None:
+    with pytest.raises(NotFound, match=r"^things not found$"):
+        await read(load, db, str | int, "select 7 where false")
 
 
 # Types of values
