@@ -1,141 +1,263 @@
-"""Who holds which connection, and who waits: first come, first served, on top of asyncpg.Pool, which connects."""
+"""Who holds which connection and who waits: first come, first served.
+
+Idle connections lie on a stack, so that the same few stay warm and the others can be closed. Who finds none queues for
+the next that is given back or opened. Opening and resetting are tasks of their own: nobody's cancellation loses a
+connection, and whichever is ready first serves whoever waits longest.
+"""
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
-import asyncpg
-from asyncpg.pool import Pool
+from app.db.errors import DatabaseUnavailable, NotConnected, PoolTimeout
+from app.db.opener import Opener
+from app.db.options import PoolOptions
+from app.db.report import describe_pool
+from app.db.server_connection import ServerConnection
+from app.db.statistics import Counters
 
-from app.db.connection import ServerConnection
-from app.db.errors import NotConnected, PoolTimeout
-from app.db.server import connect_error
+SUSPECT = float("-inf")
+"""As the moment since which a connection is idle: so long ago that it is tested whatever the settings are."""
+
+
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """A task in the queue for a connection."""
+
+    future: asyncio.Future[ServerConnection]
+    task: asyncio.Task[Any] | None
 
 
 class Lease:
-    """The connections of one pool: at most `max_size`, each lent to one holder at a time."""
+    """The connections of one pool, each lent to one holder at a time."""
 
-    def __init__(self, pool: "Pool[asyncpg.Record]", dsn: str, max_size: int, connect_timeout: float) -> None:
-        self.pool = pool
-        self.dsn = dsn
-        self.max_size = max_size
-        self.connect_timeout = connect_timeout
-        self.size = 0
-        self.open_connections: set[ServerConnection] = set()
+    def __init__(self, opener: Opener, options: PoolOptions) -> None:
+        self.opener = opener
+        self.options = options
+        self.counters = Counters()
+        self.connections: set[ServerConnection] = set()
         self.idle: list[ServerConnection] = []
-        self.waiters: deque[asyncio.Future[ServerConnection | None]] = deque()
+        self.waiters: deque[Waiter] = deque()
+        self.opening = 0
+        self.last_error: Exception | None = None
         self.closing = False
-        self.all_returned = asyncio.Event()
+        self.changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._test_after = options.ping_after if options.pre_ping else float("inf")
 
-    def take_idle(self) -> ServerConnection | None:
-        """The connection that was used last and is alive, or None."""
-        while self.idle:
-            connection = self.idle.pop()
-            if not connection.is_closed():
-                return connection
-            self._forget(connection)
+    def take_fresh(self) -> ServerConnection | None:
+        """The connection used last, if it was used just now and needs no test; None where take() has to be asked."""
+        if self.idle:
+            server = self.idle[-1]
+            now = monotonic()
+            if now - server.idle_since < self._test_after and not server.is_closed():
+                self.idle.pop()
+                server.lent_at = now
+                self.counters.acquires += 1
+                return server
         return None
 
     async def take(self, timeout: float) -> ServerConnection:
-        """A connection within `timeout` seconds: an idle one, a new one, or the next that is given back.
+        """A connection within `timeout` seconds: a living idle one, or the next that is opened or given back.
 
-        Raises PoolTimeout, DatabaseUnavailable when a new connection cannot be opened, NotConnected when closing.
+        Raises PoolTimeout when none comes in time, when too many wait already, or when every holder waits as well;
+        DatabaseUnavailable when there is none and none can be opened; NotConnected when the pool is closed meanwhile.
         """
         try:
             async with asyncio.timeout(timeout):
-                while True:
-                    if self.closing:
-                        raise NotConnected("the Database is closed; it lends no connection any more")
-                    connection = self.take_idle() or (await self.open() if self.size < self.max_size else None)
-                    connection = connection or await self._wait()
-                    if connection is not None:
-                        return connection
+                server = await self._living() or await self._queue()
         except TimeoutError:
-            raise PoolTimeout(self._describe(timeout)) from None
+            self.counters.timeouts += 1
+            raise PoolTimeout(describe_pool(self, f"no connection became free within {timeout:g} s")) from None
+        server.lent_at = monotonic()
+        self.counters.acquires += 1
+        return server
 
-    async def open(self) -> ServerConnection:
-        """A new connection; DatabaseUnavailable says which server and what to try."""
-        self.size += 1
-        try:
-            proxy: Any = await self.pool.acquire(timeout=self.connect_timeout)
-        except BaseException as error:
-            self.size -= 1
-            self._wake_one(None)
-            if isinstance(error, Exception):
-                raise connect_error(self.dsn, error) from error
-            raise
-        connection: ServerConnection = proxy.itself
-        self.open_connections.add(connection)
-        return connection
+    def give(self, server: ServerConnection) -> None:
+        """Take a connection back for whoever waits longest, or onto the stack; reset or closed first if need be."""
+        server.holder = server.acquired_at = server.running = None
+        now = monotonic()
+        if server.dirty or server.is_closed() or now > server.expires or self.closing:
+            self._mend(server)
+            return
+        server.idle_since = now
+        self.hand_on(server)
 
-    async def _wait(self) -> ServerConnection | None:
-        """The next connection given back, or None where one may be opened instead."""
-        future = asyncio.get_running_loop().create_future()
-        self.waiters.append(future)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.give_to_next(future.result())
-            raise
-        finally:
-            if future in self.waiters:
-                self.waiters.remove(future)
-
-    async def give_back(self, connection: ServerConnection) -> None:
-        """Reset the session if raw SQL ran in it, then lend it to whoever waits longest."""
-        if connection.dirty and not connection.is_closed():
-            try:
-                await connection.reset(timeout=self.connect_timeout)
-                connection.dirty = False
-            except BaseException:
-                connection.terminate()
-                self.give_to_next(connection)
-                raise
-        self.give_to_next(connection)
-
-    def give_to_next(self, connection: ServerConnection | None) -> None:
-        """Lend it on, keep it, or count it out when it is closed."""
-        if connection is not None and connection.is_closed():
-            self._forget(connection)
-            connection = None
-        if not self._wake_one(connection) and connection is not None:
-            self.idle.append(connection)
-        if self.size == len(self.idle):
-            self.all_returned.set()
-
-    def _wake_one(self, connection: ServerConnection | None) -> bool:
+    def hand_on(self, server: ServerConnection) -> None:
+        """Lend a connection that is ready to the first in the queue, or keep it idle."""
         while self.waiters:
-            future = self.waiters.popleft()
+            future = self.waiters.popleft().future
             if not future.done():
-                future.set_result(connection)
-                return True
-        return False
+                server.was_idle = False
+                future.set_result(server)
+                return
+        server.was_idle = True
+        self.idle.append(server)
+
+    def open_one(self) -> None:
+        """Begin to open a connection, unless as many as allowed are open or on the way.
+
+        While the server cannot be reached one attempt at a time is enough.
+        """
+        busy = self.last_error is not None and self.opening
+        if not busy and not self.closing and len(self.connections) + self.opening < self.options.max_size:
+            self.opening += 1
+            self.in_background(self._open())
+
+    def evict(self, server: ServerConnection, reason: str) -> None:
+        """Close a connection at once and count why; whoever waits gets another one opened."""
+        server.terminate()
+        if server in self.connections:
+            self.connections.remove(server)
+            self.counters.evictions[reason] += 1
+        if server in self.idle:
+            self.idle.remove(server)
+        if self.waiters:
+            self.open_one()
+        self.changed.set()
+
+    def suspect_idle(self) -> None:
+        """A connection died: test the idle ones, which may have died with it, before they are lent again."""
+        for server in self.idle:
+            server.idle_since = SUSPECT
+        self.changed.set()
+
+    async def alive(self, server: ServerConnection) -> bool:
+        """Whether the server answers on a connection that nobody else uses; one that does not is closed."""
+        try:
+            async with asyncio.timeout(self.options.connect_timeout):
+                await server.ping()
+        except BaseException as error:
+            self.evict(server, "dead")
+            if not isinstance(error, Exception):
+                raise
+            return False
+        self.counters.pings += 1
+        return True
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it as a task that close() knows of."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self, timeout: float) -> None:
-        """Lend nothing more, wait up to `timeout` seconds until every connection is given back, then close them all."""
+        """Lend nothing more, wait up to `timeout` seconds for what is lent, then close everything."""
         self.closing = True
-        while self._wake_one(None):
-            pass
+        for waiter in self.waiters:
+            if not waiter.future.done():
+                waiter.future.set_exception(NotConnected("the Database was closed while this task waited"))
         try:
             async with asyncio.timeout(timeout):
-                while self.size > len(self.idle):
-                    self.all_returned.clear()
-                    await self.all_returned.wait()
-                await asyncio.gather(*(connection.close() for connection in self.idle))
+                while len(self.connections) > len(self.idle):
+                    self.changed.clear()
+                    await self.changed.wait()
+                await asyncio.gather(*(server.close() for server in self.idle))
         except TimeoutError:
-            for connection in self.open_connections:
-                connection.terminate()
-        await self.pool.close()
+            self.counters.evictions["closing"] += len(self.connections) - len(self.idle)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.opener.terminate()
 
-    def _forget(self, connection: ServerConnection) -> None:
-        self.size -= 1
-        self.open_connections.discard(connection)
+    async def _living(self) -> ServerConnection | None:
+        """An idle connection that is alive, the one used last first."""
+        while self.idle:
+            server = self.idle.pop()
+            if server.is_closed():
+                self.evict(server, "dead")
+            elif monotonic() - server.idle_since < self._test_after or await self.alive(server):
+                return server
+        return None
 
-    def _describe(self, timeout: float) -> str:
-        busy = self.size - len(self.idle)
-        return (
-            f"no connection became free within {timeout:g} s: {self.size} open of at most {self.max_size}, "
-            f"{busy} in use, {len(self.idle)} idle, {len(self.waiters)} more waiting; "
-            "raise DB_POOL_SIZE or DB_MAX_OVERFLOW, or hold connections for a shorter time"
-        )
+    async def _queue(self) -> ServerConnection:
+        """The next connection that is opened or given back, in the order of asking."""
+        if self.closing:
+            raise NotConnected("the Database is closed")
+        self.open_one()
+        waiter = Waiter(asyncio.get_running_loop().create_future(), asyncio.current_task())
+        self._refuse_hopeless(waiter)
+        began = monotonic()
+        self.waiters.append(waiter)
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            if waiter.future.done() and not waiter.future.cancelled() and not waiter.future.exception():
+                self.give(waiter.future.result())
+            raise
+        finally:
+            self.counters.waited(monotonic() - began)
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
+
+    def _refuse_hopeless(self, waiter: Waiter) -> None:
+        """PoolTimeout at once for whom waiting cannot help: the queue is full, or every holder waits itself."""
+        problem = None
+        if len(self.waiters) >= self.options.max_waiting:
+            problem = f"{len(self.waiters)} tasks wait for a connection already, as many as allowed"
+        elif not self.opening and self.connections:
+            waiting = {each.task for each in self.waiters} | {waiter.task}
+            if all(server.holder in waiting for server in self.connections):
+                problem = "every connection is held by a task that itself waits for one more, so none will become free"
+        if problem:
+            self.counters.refusals += 1
+            raise PoolTimeout(describe_pool(self, problem))
+
+    def _mend(self, server: ServerConnection) -> None:
+        if server.is_closed():
+            self.evict(server, "dead")
+        elif self.closing:
+            self.evict(server, "closing")
+        elif monotonic() > server.expires:
+            self.evict(server, server.expiry)
+        else:
+            self.in_background(self._reset(server))
+
+    async def _reset(self, server: ServerConnection) -> None:
+        """Make the session as it was when it was opened, or close it where that cannot be done."""
+        try:
+            async with asyncio.timeout(self.options.connect_timeout):
+                await server.restore()
+        except Exception:
+            # Whatever it was, a session in an unknown state must not be lent.
+            self.evict(server, "reset")
+            return
+        self.counters.resets += 1
+        self.give(server)
+
+    async def open_now(self) -> None:
+        """Open one more connection and lend it to whoever waits, or keep it idle; DatabaseUnavailable."""
+        self.opening += 1
+        await self._connect()
+
+    async def _connect(self) -> None:
+        try:
+            server = await self.opener.open()
+        except DatabaseUnavailable as error:
+            self.last_error = error
+            self.counters.connect_failures += 1
+            raise
+        finally:
+            self.opening -= 1
+        self.last_error = None
+        self.counters.connects += 1
+        self.connections.add(server)
+        server.add_termination_listener(lambda _: self.changed.set())
+        self.give(server)
+
+    async def _open(self) -> None:
+        try:
+            await self._connect()
+        except DatabaseUnavailable as error:
+            # Without any connection nobody has anything to wait for; else whoever waits may still be served.
+            while self.waiters and not self.connections:
+                future = self.waiters.popleft().future
+                if not future.done():
+                    future.set_exception(error)
+            self.changed.set()
+        else:
+            for _ in range(len(self.waiters) - self.opening):
+                self.open_one()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import asyncpg
@@ -11,20 +12,31 @@ from app.db.errors import DatabaseUnavailable
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
 
+@dataclass(frozen=True, slots=True)
+class TransactionOptions:
+    """How a transaction runs: its isolation (None: the server's default), and whether it may write or be deferred."""
+
+    isolation: Isolation | None = None
+    readonly: bool = False
+    deferrable: bool = False
+
+
 @asynccontextmanager
 async def transaction_block(
-    server: "asyncpg.Connection[asyncpg.Record]", isolation: Isolation | None, readonly: bool, deferrable: bool
+    server: "asyncpg.Connection[asyncpg.Record]", options: TransactionOptions
 ) -> AsyncGenerator[None]:
     """BEGIN and COMMIT around the block, a savepoint inside a transaction; ROLLBACK on any exception.
 
     Raises ValueError for options that a savepoint cannot honour, DatabaseUnavailable where BEGIN or COMMIT gets lost.
     """
-    if server.is_in_transaction() and (isolation or readonly or deferrable):
+    if server.is_in_transaction() and options != TransactionOptions():
         raise ValueError(
             "a nested transaction is a savepoint and takes no isolation, readonly or deferrable; "
             "give them to the outermost transaction()"
         )
-    transaction = server.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable)
+    transaction = server.transaction(
+        isolation=options.isolation, readonly=options.readonly, deferrable=options.deferrable
+    )
     await _unless_lost(server, transaction.start, "BEGIN")
     try:
         yield

@@ -9,6 +9,7 @@ queries = Queries(
     SQL / "profiles.sql",
     resource="profile",
     references={"known_viewer": "viewer", "follows_follower_id_fkey": "viewer"},
+    harmless={"known_viewer"},
 )
 
 

@@ -1,0 +1,80 @@
+"""What a statement may do beyond its result, judged by its text when it is loaded: touch the session, or write."""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from app.db.lexer import Kind, Token, tokenize
+
+# The functions of PostgreSQL that are known to leave the session alone and to write nothing. Any other may do either
+# (set_config, pg_advisory_lock, nextval, dblink, one of your own), so the list is short: aggregates, window functions and
+# plain computations that queries are made of. A longer one would save a reset here and there, and be wrong one day.
+HARMLESS_FUNCTIONS = frozenset(
+    """
+    abs array_agg array_length array_position array_to_string avg bool_and bool_or cardinality ceil char_length
+    clock_timestamp concat concat_ws count cume_dist date_part date_trunc dense_rank every first_value floor
+    gen_random_uuid generate_series json_agg json_build_array json_build_object jsonb_agg jsonb_array_elements
+    jsonb_array_elements_text jsonb_build_array jsonb_build_object lag last_value lead left length lower ltrim
+    make_interval max md5 min mod now ntile percent_rank plainto_tsquery rank regexp_replace replace right round
+    row_number row_to_json rtrim split_part string_agg string_to_array strpos substr sum to_char to_json
+    to_jsonb to_tsquery to_tsvector ts_rank unnest upper websearch_to_tsquery
+    """.split()
+)
+# Words that a parenthesis may follow without being called: syntax, and types with a length.
+_SYNTAX = frozenset(
+    """
+    all and any array as between bit by case cast char character check coalesce collate conflict cross cube
+    decimal default distinct else end except exists extract filter float from full greatest group grouping
+    having in inner intersect interval is join lateral least left like limit materialized natural normalize not
+    nullif numeric offset on only or order over overlay partition position precision recursive returning right
+    row rows select sets similar some substring then time timestamp to treat trim union unique using values
+    varbit varchar varying when where window with within xmlelement xmlforest
+    """.split()
+)
+_STATEMENTS = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
+# After these words comes a name with columns in parentheses, not a call.
+_NAMING = frozenset({"into", "as", "with", "recursive", "join", "update", "table"})
+# Any of these words in a statement may write or lock; to be sure that it reads only, it has none, in whatever role.
+_WRITING = frozenset({"insert", "update", "delete", "merge", "into", "share", "nextval"})
+_CLOSES_SESSION = re.compile(r"\b(?:prepare|load)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """`touches_session`: settings, locks or temporary tables may outlive it. `reads_only`: it may run twice."""
+
+    touches_session: bool
+    reads_only: bool
+
+
+def effects_of(sql: str, harmless: Collection[str] = ()) -> Effects:
+    """The effects of one statement; `harmless` are functions of one's own which do neither."""
+    tokens = [token for token in tokenize(sql) if not token.is_gap]
+    words = {token.text.lower() for token in tokens if token.kind is Kind.WORD}
+    unknown = any(name not in HARMLESS_FUNCTIONS and name not in harmless for name in _calls(tokens))
+    first = next((token.text.lower() for token in tokens if token.kind is Kind.WORD), "")
+    touches_session = (
+        unknown
+        or first not in _STATEMENTS
+        or ("into" in words and first in {"select", "with", "table"} and bool(words & {"temp", "temporary"}))
+    )
+    return Effects(touches_session, reads_only=not touches_session and not words & _WRITING)
+
+
+def outlives_reset(sql: str) -> bool:
+    """Whether raw SQL may leave behind what no reset undoes: statements of PREPARE, libraries of LOAD."""
+    return _CLOSES_SESSION.search(sql) is not None
+
+
+def _calls(tokens: list[Token]) -> Iterator[str]:
+    """The names that are called, as written: a quoted or qualified one with its quotes and dots."""
+    for index, token in enumerate(tokens[1:], start=1):
+        if token.text != "(" or tokens[index - 1].kind not in {Kind.WORD, Kind.QUOTED_IDENTIFIER}:
+            continue
+        start = index - 1
+        while start >= 2 and tokens[start - 1].text == ".":
+            start -= 2
+        name = "".join(each.text for each in tokens[start:index]).lower()
+        before = tokens[start - 1].text.lower() if start else ""
+        if name not in _SYNTAX - HARMLESS_FUNCTIONS and before not in _NAMING:
+            yield name.removeprefix("pg_catalog.")

@@ -1,0 +1,156 @@
+"""The connection that asyncpg opens: it keeps its prepared statements, and knows what it takes to lend it again."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from app.db.errors import DatabaseUnavailable
+from app.db.queries import Query
+from app.db.rows import RowBuilder
+
+if TYPE_CHECKING:
+    import asyncio
+
+    DriverConnection = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes are generic to the type checker only
+    DriverConnection = asyncpg.Connection
+
+CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+)
+# asyncpg's own reset forgets these. A statement prepared with SQL's PREPARE has a name that only its author knows, so
+# its session is given up: the error makes whoever resets close the connection.
+_RESET = """
+set session authorization default;
+reset role;
+discard temp;
+discard sequences;
+do $$ begin
+    if exists (select from pg_catalog.pg_prepared_statements where from_sql) then
+        raise 'the session has prepared statements of its own';
+    end if;
+end $$;
+"""
+
+
+class Prepared:
+    """A statement prepared on one connection, its columns verified against the row type."""
+
+    __slots__ = ("build", "has_columns", "statement")
+
+    def __init__(self, statement: "PreparedStatement[asyncpg.Record]", query: Query) -> None:
+        columns = [attribute.name for attribute in statement.get_attributes()]
+        self.statement = statement
+        self.has_columns = bool(columns)
+        self.build: RowBuilder = query.builder(columns)
+
+    async def run(self, arguments: tuple[object, ...]) -> list[Any]:
+        """The built rows, or the number of rows touched by a statement without columns."""
+        records = await self.statement.fetch(*arguments)
+        if self.has_columns:
+            return list(map(self.build, records))
+        return [rows_touched(self.statement.get_statusmsg())]
+
+
+class ServerConnection(DriverConnection):
+    """One session on the server; `holder`, `acquired_at`, `running` and `lent_at` say who has it, and for what."""
+
+    statement_cache_size = 100
+    """What asyncpg keeps of raw SQL; named statements are kept beside it, all of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: dict[Query, Prepared] = {}
+        self.dirty = False
+        self.beyond_reset = False
+        self.holder: asyncio.Task[Any] | None = None
+        self.acquired_at: tuple[str, int] | None = None
+        self.running: str | None = None
+        self.lent_at = 0.0
+        self.idle_since = 0.0
+        self.tested_at = 0.0
+        self.was_idle = False
+        self.expires = float("inf")
+        self.expiry = "lifetime"
+
+    @property
+    def itself(self) -> "ServerConnection":
+        """This object, also when asked through asyncpg.Pool's proxy, which hides it."""
+        return self
+
+    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+        """Run a named statement; errors come as those of app.db where it has one."""
+        self.running = query.function
+        if query.touches_session:
+            self.dirty = True
+        try:
+            prepared = self.prepared.get(query) or await self.prepare_query(query)
+            return await prepared.run(arguments)
+        except asyncpg.InvalidCachedStatementError as error:
+            # A migration changed the columns. Preparing again helps, but not inside the transaction that this ended.
+            self.prepared.clear()
+            if self.is_in_transaction():
+                raise
+            return await self._run_anew(query, arguments, error)
+        except Exception as error:
+            raise self.translate(error, query, arguments) from error
+        except BaseException:
+            # Cancelled: the server is told to stop, and only a reset waits until it has.
+            self.dirty = True
+            raise
+
+    async def prepare_query(self, query: Query) -> Prepared:
+        """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
+        try:
+            statement = await self.prepare(query.text)
+        except asyncpg.SyntaxOrAccessError as error:
+            raise query.refused(error) from error
+        prepared = self.prepared[query] = Prepared(statement, query)
+        return prepared
+
+    async def _run_anew(self, query: Query, arguments: tuple[object, ...], stale: Exception) -> list[Any]:
+        try:
+            return await (await self.prepare_query(query)).run(arguments)
+        except Exception as error:
+            raise self.translate(error, query, arguments) from stale
+
+    def translate(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> Exception:
+        """The layer's own error for one that the driver raised."""
+        if isinstance(error, CONNECTION_LOST) or self.is_closed():
+            return DatabaseUnavailable(f"the connection was lost during {query.function}: {error}")
+        if isinstance(error, TimeoutError):
+            self.dirty = True
+        return query.translate(error, arguments)
+
+    async def ping(self) -> None:
+        """Make the server answer; an error means that the connection is dead."""
+        await self.execute("")
+
+    def get_reset_query(self) -> str:
+        """What makes the session as it was when it was opened; asyncpg's hook."""
+        return super().get_reset_query() + _RESET
+
+    async def restore(self) -> None:
+        """Undo whatever raw SQL did to the session; an error means that it cannot be undone."""
+        if self.beyond_reset:
+            raise asyncpg.InterfaceError("PREPARE and LOAD cannot be undone")
+        await self.reset()
+        self.dirty = False
+
+
+async def set_codecs(connection: DriverConnection) -> None:
+    """json and jsonb come and go as Python values; asyncpg itself leaves them text."""
+    for type_name in ("json", "jsonb"):
+        await connection.set_type_codec(type_name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+def rows_touched(status: str | None) -> int:
+    """The count at the end of a command tag: 3 for `UPDATE 3`, 0 for `CREATE TABLE`."""
+    count = (status or "").rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
