@@ -165,14 +165,15 @@ class EmbeddedPostgres:
 
     def _forget_stranger(self) -> None:
         """Remove the file of a server that was killed when its process number has gone to another program."""
+        pid_file = self._data / "postmaster.pid"
+        if not pid_file.exists():
+            return
         # Imported here: it comes with the programs, which are optional.
         import psutil  # noqa: PLC0415
 
-        pid_file = self._data / "postmaster.pid"
-        if pid_file.exists():
-            pid = int(pid_file.read_text().partition("\n")[0] or 0)
-            if not psutil.pid_exists(pid) or psutil.Process(pid).name() != "postgres":
-                pid_file.unlink()
+        pid = int(pid_file.read_text().partition("\n")[0] or 0)
+        if not psutil.pid_exists(pid) or psutil.Process(pid).name() != "postgres":
+            pid_file.unlink()
 
     def _choose_socket_folder(self) -> Path:
         # Only the server's user can enter the data folder, so there the socket needs no password.

@@ -223,7 +223,9 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
 def test_an_ordinary_user_needs_no_root(empty: Path) -> None:
     with EmbeddedPostgres(empty, keep=False):
         """Root has opened the way to the programs, where the tests run as root."""
-    become = "import os, pwd; from app.embedded import *; os.geteuid() or os.setuid(pwd.getpwnam('nobody').pw_uid)"
+    become = (
+        "import os, psutil, pwd; from app.embedded import *; os.geteuid() or os.setuid(pwd.getpwnam('nobody').pw_uid)"
+    )
     empty.mkdir()
     empty.chmod(0o777)
 

@@ -113,11 +113,11 @@ class Query:
                 if "\0" in _text_in(value):
                     return BadArgument(self.function, name, "contains a NUL character, which text cannot hold")
             return None
-        marker, _, reason = str(error).partition(": ")
+        marker = str(error).partition(": ")[0]
         number = marker.removeprefix("invalid input for query argument $")
         if marker == number or not number.isdecimal():
             return None
-        return BadArgument(self.function, self.parameters[int(number) - 1], _without_value(reason))
+        return BadArgument(self.function, self.parameters[int(number) - 1], _reason(error.__cause__))
 
 
 def _text_in(value: Any) -> str:
@@ -127,10 +127,12 @@ def _text_in(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _without_value(reason: str) -> str:
-    """asyncpg's reason without the value it quotes, which may be secret or huge: `99… (value out of int64 range)`."""
-    _, parenthesis, inner = reason.rpartition(" (")
-    return inner.removesuffix(")") if parenthesis else "is not a value of this type"
+def _reason(cause: BaseException | None) -> str:
+    """Why the driver refused a value: `value out of int64 range`; never the value, which may be secret or huge."""
+    if isinstance(cause, UnicodeEncodeError):
+        return cause.reason
+    # These two speak of types and ranges; a ValueError quotes what it was given.
+    return str(cause) if isinstance(cause, (TypeError, OverflowError)) else "is not a value of this type"
 
 
 class Queries:
@@ -169,17 +171,18 @@ class Queries:
         if name in self.bound:
             raise BindingError(f"{where}: {name!r} is bound already")
         hints = get_type_hints(function)
-        parameters = _keyword_parameters(function, statement, where)
+        executor, *parameters = _parameters(function, statement, where)
         cardinality, row_type = _cardinality(hints.get("return", inspect.Parameter.empty), where)
         query = self.bound[name] = Query(statement, cardinality, row_type, self)
-        return functools.update_wrapper(_compile(parameters, query), function)
+        return functools.update_wrapper(_compile(executor, parameters, query), function)
 
     def _nearest(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.statements, n=1)
         return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _keyword_parameters(function: Callable[..., object], statement: Statement, where: str) -> list[str]:
+def _parameters(function: Callable[..., object], statement: Statement, where: str) -> list[str]:
+    """The names of the executor and of the arguments."""
     parameters = list(inspect.signature(function).parameters.values())
     if not inspect.iscoroutinefunction(function):
         raise BindingError(f"{where}: {function.__name__} must be declared `async def`")
@@ -194,7 +197,7 @@ def _keyword_parameters(function: Callable[..., object], statement: Statement, w
     faults += [f"argument {name!r} has no :{name}" for name in names if name not in statement.parameters]
     if faults:
         raise BindingError(f"{where}: {statement.place}: {statement.name}: {'; '.join(faults)}")
-    return names
+    return [parameters[0].name, *names]
 
 
 def _cardinality(annotation: Any, where: str) -> tuple[str, RowType | None]:
@@ -203,32 +206,40 @@ def _cardinality(annotation: Any, where: str) -> tuple[str, RowType | None]:
     if annotation is None or annotation is type(None):
         return "none", None
     if annotation is int:
-        return "number", RowType(int)
+        return "number", _row_type(int, where)
     inner, optional = split_optional(annotation)
     if optional:
-        return "optional", RowType(inner)
+        return "optional", _row_type(inner, where)
     if get_origin(annotation) is list:
-        return "many", RowType(get_args(annotation)[0])
-    return "one", RowType(annotation)
+        return "many", _row_type(get_args(annotation)[0], where)
+    return "one", _row_type(annotation, where)
 
 
+def _row_type(annotation: Any, where: str) -> RowType:
+    try:
+        return RowType(annotation)
+    except BindingError as error:
+        raise BindingError(f"{where}: {error}") from None
+
+
+# Underscores keep these names apart from statements and placeholders, which may well be called `one` or `query`.
 _BODIES = {
-    "none": "await db.run_query(query, ({arguments}))",
-    "many": "return await db.run_query(query, ({arguments}))",
-    "one": "return one(query, await db.run_query(query, ({arguments})))",
-    "number": "return one(query, await db.run_query(query, ({arguments})))",
-    "optional": "return optional(query, await db.run_query(query, ({arguments})))",
+    "none": "await {rows}",
+    "many": "return await {rows}",
+    "one": "return __one__(__query__, await {rows})",
+    "number": "return __one__(__query__, await {rows})",
+    "optional": "return __optional__(__query__, await {rows})",
 }
 
 
-def _compile(parameters: list[str], query: Query) -> Callable[..., Any]:
+def _compile(executor: str, parameters: list[str], query: Query) -> Callable[..., Any]:
     """A coroutine function with the bound signature, as short as one that is written by hand."""
     signature = "".join(f", {parameter}" for parameter in ["*", *parameters]) if parameters else ""
     arguments = "".join(f"{parameter}, " for parameter in query.parameters)
-    body = _BODIES[query.cardinality].format(arguments=arguments)
-    names: dict[str, Any] = {"query": query, "one": one, "optional": optional}
+    body = _BODIES[query.cardinality].format(rows=f"{executor}.run_query(__query__, ({arguments}))")
+    names: dict[str, Any] = {"__query__": query, "__one__": one, "__optional__": optional}
     # The text is made of the identifiers of a signature in our own modules; no input reaches it.
-    exec(f"async def {query.function}(db{signature}):\n    {body}\n", names)  # noqa: S102
+    exec(f"async def {query.function}({executor}{signature}):\n    {body}\n", names)  # noqa: S102
     return names[query.function]
 
 

@@ -52,11 +52,13 @@ def _columns(row_type: Any, prefix: str = "") -> list[str]:
 
 
 def _fields(row_type: Any) -> list[tuple[str, Any]]:
+    """The fields that the constructor takes and their types, in the order it takes them."""
     parameters = row_type.__dataclass_params__
     if not parameters.frozen or "__slots__" not in vars(row_type):
         raise BindingError(f"{row_type.__name__} holds rows: declare it @dataclass(frozen=True, slots=True)")
     hints = get_type_hints(row_type)
-    return [(field.name, hints[field.name]) for field in dataclasses.fields(row_type) if field.init]
+    fields = [field for field in dataclasses.fields(row_type) if field.init]
+    return [(field.name, hints[field.name]) for field in sorted(fields, key=lambda field: bool(field.kw_only))]
 
 
 def _field(row_type: Any, column: str) -> str:
@@ -73,12 +75,14 @@ def _construction(row_type: Any, prefix: str, positions: dict[str, int], names: 
     """Source text that constructs `row_type` from the record `r`, nested rows included."""
     alias = f"row_{len(names)}"
     names[alias] = row_type
+    keyword_only = {field.name for field in dataclasses.fields(row_type) if field.kw_only}
     arguments: list[str] = []
     for name, annotation in _fields(row_type):
         if dataclasses.is_dataclass(annotation):
-            arguments.append(_construction(annotation, f"{prefix}{name}.", positions, names))
+            value = _construction(annotation, f"{prefix}{name}.", positions, names)
         else:
-            arguments.append(f"r[{positions[prefix + name]}]")
+            value = f"r[{positions[prefix + name]}]"
+        arguments.append(f"{name}={value}" if name in keyword_only else value)
     return f"{alias}({', '.join(arguments)})"
 
 

@@ -98,6 +98,10 @@ class ServerConnection(DriverConnection):
             if self.is_in_transaction():
                 raise
             return await self._run_anew(query, arguments, error)
+        except asyncpg.OutdatedSchemaCacheError:
+            # A composite type changed and the driver closed the statement, which ran and may have written: not again.
+            self.prepared.pop(query, None)
+            raise
         except Exception as error:
             raise self.translate(error, query, arguments) from error
         except BaseException:

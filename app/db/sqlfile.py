@@ -2,6 +2,7 @@
 
 -- name: get_tag
 -- A tag and how many articles have it.
+-- check: full scan of article_tags, because it is a small table
 select
     -- include: tag_columns
 from article_tags where tag = :tag group by tag;
@@ -18,13 +19,13 @@ from typing import NamedTuple
 
 from app.db.lexer import Kind, SQLSyntaxError, Token, tokenize
 from app.db.source import NEWLINE, Place, Source, SQLFileError, read_source
-from app.db.statement import Statement, build_statement
+from app.db.statement import CheckNote, Statement, build_statement
 
-__all__ = ["Place", "SQLFileError", "Statement", "load_statements"]
+__all__ = ["CheckNote", "Place", "SQLFileError", "Statement", "load_statements"]
 
-_DIRECTIVE = re.compile(r"--[ \t]*(name|fragment|include)[ \t]*:[ \t]*(.*?)[ \t]*")
+_DIRECTIVE = re.compile(r"--[ \t]*(name|fragment|include|check)[ \t]*:[ \t]*(.*?)[ \t]*")
 _ALMOST_DIRECTIVE = re.compile(
-    r"--[ \t]*(?:[a-z]+[ \t]*:|(?:name|fragment|include)[ \t])[ \t]*\w+[ \t]*;?[ \t]*", re.IGNORECASE
+    r"--[ \t]*(?:check[ \t]*:.*|(?:[a-z]+[ \t]*:|(?:name|fragment|include)[ \t])[ \t]*\w+[ \t]*;?[ \t]*)", re.IGNORECASE
 )
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -49,14 +50,22 @@ def load_statements(path: Path) -> dict[str, Statement]:
     """The statements of an SQL file by name, in the order of the file; SQLFileError for whatever is wrong with it.
 
     `-- name: get_user` begins a statement, `-- fragment: user_columns` a text to include; both end at the next header.
-    `-- include: user_columns`, alone on a line, stands for that fragment, which can include others.
+    `-- include: user_columns`, alone on a line, stands for that fragment, which can include others. `-- check: text`,
+    alone on a line, is kept for whoever checks the statement, or every statement that includes the fragment it is in.
     """
     source = read_source(path)
     entries = _entries_by_name(source)
     _refuse_unused_fragments(source, entries)
     expanded = {name: _expand(source, entries, name) for name in entries}
     return {
-        name: build_statement(source, name, entry.header.start, _purpose(entry), _trim(source, expanded[name]))
+        name: build_statement(
+            source,
+            name,
+            entry.header.start,
+            _trim(source, expanded[name]),
+            purpose=_purpose(entry),
+            check_notes=tuple(_check_notes(source, entries, name)),
+        )
         for name, entry in entries.items()
         if entry.header.word == "name"
     }
@@ -90,7 +99,7 @@ def _body(source: Source, start: int) -> tuple[list[Token | _Directive], _Direct
     try:
         for token in tokenize(source.text, start):
             directive = _directive(source, token) if token.kind is Kind.COMMENT else None
-            if directive is not None and directive.word != "include":
+            if directive is not None and directive.word not in {"include", "check"}:
                 return body, directive
             body.append(directive or token)
     except SQLSyntaxError as error:
@@ -103,23 +112,25 @@ def _directive(source: Source, comment: Token) -> _Directive | None:
     match = _DIRECTIVE.fullmatch(comment.text)
     if match is None:
         if _ALMOST_DIRECTIVE.fullmatch(comment.text) and not before.strip():
-            known = "`-- name: x`, `-- fragment: x` and `-- include: x`"
+            known = "`-- name: x`, `-- fragment: x`, `-- include: x` and `-- check: text`"
             raise source.error(comment.start, f"a directive is one of {known}; reword this if it is a plain comment")
         return None
     word, name = match.groups()
-    if not _NAME.fullmatch(name):
+    if word == "check" and not name:
+        raise source.error(comment.start, "`-- check:` needs a text")
+    if word != "check" and not _NAME.fullmatch(name):
         raise source.error(
             comment.start + match.start(2), f"`-- {word}:` needs a name of lower-case letters, digits and _"
         )
     if before.strip():
         raise source.error(comment.start, f"`-- {word}:` must stand alone on its line")
-    if before and word != "include":
+    if before and word in {"name", "fragment"}:
         raise source.error(comment.start, f"`-- {word}:` must begin its line")
     return _Directive(word, name, comment.start, comment.end)
 
 
 def _refuse_unused_fragments(source: Source, entries: Mapping[str, _Entry]) -> None:
-    included = {item.name for entry in entries.values() for item in entry.body if isinstance(item, _Directive)}
+    included = {include.name for entry in entries.values() for include in _directives(entry, "include")}
     for name, entry in entries.items():
         if entry.header.word == "fragment" and name not in included:
             raise source.error(entry.header.start, f"no statement includes the fragment {name}")
@@ -139,7 +150,9 @@ def _expand(source: Source, entries: Mapping[str, _Entry], name: str) -> list[To
 def _included(source: Source, entries: Mapping[str, _Entry], chain: tuple[str, ...]) -> Iterator[Token]:
     header, body = entries[chain[-1]]
     for item in body:
-        if isinstance(item, _Directive):
+        if isinstance(item, _Directive) and item.word == "check":
+            yield Token(Kind.COMMENT, item.start, item.end, source.text[item.start : item.end])
+        elif isinstance(item, _Directive):
             _check_include(source, entries, chain, item)
             yield from _included(source, entries, (*chain, item.name))
         elif item.text == ";" and header.word == "fragment":
@@ -153,6 +166,18 @@ def _check_include(source: Source, entries: Mapping[str, _Entry], chain: tuple[s
         raise source.error(include.start, f"{include.name} includes itself: {' -> '.join((*chain, include.name))}")
     if include.name not in entries or entries[include.name].header.word != "fragment":
         raise source.error(include.start, f"there is no fragment {include.name} in this file")
+
+
+def _directives(entry: _Entry, word: str) -> Iterator[_Directive]:
+    return (item for item in entry.body if isinstance(item, _Directive) and item.word == word)
+
+
+def _check_notes(source: Source, entries: Mapping[str, _Entry], name: str) -> Iterator[CheckNote]:
+    """What the entry says to whoever checks it, and what the fragments in it say."""
+    for note in _directives(entries[name], "check"):
+        yield CheckNote(note.name, source.place(note.start))
+    for include in _directives(entries[name], "include"):
+        yield from _check_notes(source, entries, include.name)
 
 
 def _trim(source: Source, tokens: list[Token]) -> list[Token]:
@@ -175,5 +200,5 @@ def _purpose(entry: _Entry) -> str:
 def _adjoins(item: Token | _Directive) -> bool:
     """Whether this is a line comment or the break before the next line."""
     if isinstance(item, _Directive):
-        return False
+        return item.word == "check"
     return item.text.startswith("--") or (item.kind is Kind.SPACE and len(NEWLINE.findall(item.text)) < 2)

@@ -19,6 +19,13 @@ class Piece(NamedTuple):
     length: int
 
 
+class CheckNote(NamedTuple):
+    """What a line `-- check: text` says, and where it stands; this layer attaches no meaning to it."""
+
+    text: str
+    place: Place
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """A named statement of an SQL file; it is equal to itself alone."""
@@ -34,6 +41,8 @@ class Statement:
     """The names of the placeholders: the first is `$1`."""
     keyword: str
     """The first word in lower case: select, insert, with, copy and so on."""
+    check_notes: tuple[CheckNote, ...]
+    """The lines `-- check:` of the statement and its fragments; they are no part of `text`."""
     _source: Source = field(repr=False)
     _starts: tuple[int, ...] = field(repr=False)
     _pieces: tuple[Piece, ...] = field(repr=False)
@@ -61,7 +70,9 @@ class Statement:
         return self._source.place(piece.origin + min(offset - self._starts[index], piece.length - 1))
 
 
-def build_statement(source: Source, name: str, header: int, purpose: str, tokens: list[Token]) -> Statement:
+def build_statement(
+    source: Source, name: str, header: int, tokens: list[Token], *, purpose: str, check_notes: tuple[CheckNote, ...]
+) -> Statement:
     """The statement made of these tokens of the file, the first and the last of which are code."""
     pieces, parameters = _rewrite(tokens)
     pieces.append(Piece(f" /* {source.path.stem}.{name} */", tokens[-1].end, 1))
@@ -77,6 +88,7 @@ def build_statement(source: Source, name: str, header: int, purpose: str, tokens
         text="".join(piece.text for piece in pieces),
         parameters=parameters,
         keyword=next((token.text.lower() for token in tokens if token.kind is Kind.WORD), ""),
+        check_notes=check_notes,
         _source=source,
         _starts=tuple(starts),
         _pieces=tuple(pieces),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from app.db.errors import DatabaseUnavailable
 
@@ -41,10 +42,18 @@ async def transaction_block(
     try:
         yield
     except BaseException:
-        if not server.is_closed():
-            await transaction.rollback()
+        await _roll_back(server, transaction)
         raise
     await _unless_lost(server, transaction.commit, "COMMIT")
+
+
+async def _roll_back(server: "asyncpg.Connection[asyncpg.Record]", transaction: Transaction) -> None:
+    try:
+        await transaction.rollback()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        # The server rolls back what a lost connection began, and the block's own exception says what happened.
+        if not server.is_closed():
+            raise
 
 
 async def _unless_lost(

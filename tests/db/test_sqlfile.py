@@ -99,6 +99,64 @@ def test_a_statement_is_equal_to_itself_alone(write: Write) -> None:
     assert len({statement, statement, replace(statement)}) == 2
 
 
+# What is said to whoever checks a statement
+
+
+NOTED = """\
+-- name: list_names
+-- Everybody.
+-- check: full scan of people, because there are few
+-- And their pets.
+select
+    -- include: names
+from people
+
+-- fragment: names
+name,
+  -- check:  not null pet.name, because it's so
+  pet.name
+"""
+
+
+def test_check_notes_of_a_statement_and_its_fragments_have_a_text_and_a_place(write: Write) -> None:
+    path = write(NOTED)
+
+    notes = load_statements(path)["list_names"].check_notes
+
+    assert [note.text for note in notes] == [
+        "full scan of people, because there are few",
+        "not null pet.name, because it's so",
+    ]
+    assert [str(note.place) for note in notes] == ["sql/test.sql:3:1", "sql/test.sql:11:3"]
+
+
+def test_check_notes_change_neither_text_nor_purpose(write: Write) -> None:
+    noted = only(load_statements(write(NOTED)))
+    plain = only(load_statements(write(NOTED.replace("-- check: full", "-- plain: full").replace("-- check: ", "-- "))))
+
+    assert noted.text == plain.text
+    assert noted.purpose == "Everybody.\nAnd their pets."
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("-- name: a\n-- check:\nselect 1", "2:1: `-- check:` needs a text"),
+        ("-- name: a\nselect 1 -- check: not null a", "2:10: `-- check:` must stand alone on its line"),
+        ("-- name: a\n-- Check: not null a, because\nselect 1", "2:1: a directive is one of `-- name: x`, "),
+        ("-- check: not null a\n-- name: a\nselect 1", "1:1: only comments can stand above the first `-- name:`"),
+    ],
+)
+def test_a_check_note_has_a_text_a_line_and_a_statement(write: Write, sql: str, message: str) -> None:
+    with pytest.raises(SQLFileError) as caught:
+        load_statements(write(sql))
+
+    assert str(caught.value).startswith(f"sql/test.sql:{message}")
+
+
+# The words of a statement
+
+
 @pytest.mark.parametrize(
     ("sql", "keyword"),
     [

@@ -1,0 +1,306 @@
+"""What the rows of a statement become."""
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+
+from app.db import BindingError, Database, Executor, Queries
+
+Load = Callable[[str], Queries]
+
+ANN = "1 as id, 'ann' as name"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    body: str
+    author: Person
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    title: str
+    first: Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Friend(Person):
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    name: str
+    length: int = field(init=False, default=7)
+    shout: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    last: int = field(kw_only=True)
+    author: Person = field(kw_only=True)
+    first: int
+
+
+class Mood(StrEnum):
+    GLAD = "glad"
+    SAD = "sad"
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Queries of a file `things.sql` in the current directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(text: str) -> Queries:
+        path = tmp_path / "things.sql"
+        path.write_text(text)
+        return Queries(path)
+
+    return load
+
+
+async def read(load: Load, db: Database, row_type: Any, sql: str) -> Any:
+    """What a function `get_thing` that is declared to return `row_type` gives for `sql`."""
+
+    async def get_thing(db: Executor) -> Any: ...
+
+    get_thing.__annotations__["return"] = row_type
+    return await load(f"-- name: get_thing\n{sql}").bind(get_thing)(db)
+
+
+# Dataclasses
+
+
+async def test_columns_fill_the_fields_of_their_names_in_whatever_order(load: Load, db: Database) -> None:
+    assert await read(load, db, Person, f"select {ANN}") == Person(id=1, name="ann")
+    assert await read(load, db, Person, "select 'ann' as name, 1 as id") == Person(id=1, name="ann")
+
+
+async def test_a_row_is_a_value_that_does_not_change(load: Load, db: Database) -> None:
+    person = await read(load, db, Person, f"select {ANN}")
+
+    with pytest.raises(FrozenInstanceError):
+        person.name = "bob"
+    assert {person} == {Person(1, "ann")}
+
+
+async def test_dotted_columns_fill_a_nested_row(load: Load, db: Database) -> None:
+    sql = """select 3 as "author.id", 2 as id, 'bob' as "author.name", 'hi' as body"""
+
+    assert await read(load, db, Comment, sql) == Comment("hi", Person(3, "bob"), 2)
+
+
+async def test_rows_nest_in_nested_rows(load: Load, db: Database) -> None:
+    sql = """select 'hi' as "first.body", 1 as "first.author.id", 'T' as title, 'bob' as "first.author.name",
+                    2 as "first.id" """
+
+    assert await read(load, db, Thread, sql) == Thread("T", Comment("hi", Person(1, "bob"), 2))
+
+
+async def test_fields_can_be_inherited(load: Load, db: Database) -> None:
+    friend = await read(load, db, Friend, f"select 2020 as since, {ANN}")
+
+    assert (type(friend), friend) == (Friend, Friend(1, "ann", 2020))
+
+
+async def test_a_field_that_the_constructor_does_not_take_has_no_column(load: Load, db: Database) -> None:
+    assert await read(load, db, Counted, "select 'hi' as shout, 'ann' as name") == Counted("ann", "hi")
+
+
+async def test_a_field_with_a_default_still_has_a_column(load: Load, db: Database) -> None:
+    with pytest.raises(BindingError, match=r"no column for field Counted\.shout$"):
+        await read(load, db, Counted, "select 'ann' as name")
+
+
+async def test_fields_can_be_keyword_only(load: Load, db: Database) -> None:
+    sql = """select 2 as last, 1 as first, 1 as "author.id", 'ann' as "author.name" """
+
+    assert await read(load, db, Ordered, sql) == Ordered(1, last=2, author=Person(1, "ann"))
+
+
+# Lists, options and scalars
+
+
+async def test_many_rows_are_a_list_in_the_order_of_the_statement(load: Load, db: Database) -> None:
+    sql = "values (2, 'bob'), (1, 'ann'), (3, 'cyd')"
+
+    people = await read(load, db, list[Person], f"select * from ({sql}) as t (id, name)")
+    assert people == [Person(2, "bob"), Person(1, "ann"), Person(3, "cyd")]
+    assert await read(load, db, list[Person], f"select {ANN} where false") == []
+    assert await read(load, db, list[int], "select generate_series(3, 1, -1)") == [3, 2, 1]
+
+
+@pytest.mark.parametrize("row_type", [Person | None, Optional[Person], None | Person])  # noqa: UP045 - both spellings
+async def test_an_optional_row_is_the_row_or_none(load: Load, db: Database, row_type: Any) -> None:
+    assert await read(load, db, row_type, f"select {ANN}") == Person(1, "ann")
+    assert await read(load, db, row_type, f"select {ANN} where false") is None
+
+
+async def test_a_row_of_one_column_can_be_its_value(load: Load, db: Database) -> None:
+    values = {
+        "'ann'": "ann",
+        "true": True,
+        "2.50::numeric(5, 2)::text": "2.50",
+        "'\\x00ff'::bytea": b"\0\xff",
+        "null::text": None,
+        "array[1, 2]": [1, 2],
+    }
+    for sql, value in values.items():
+        assert await read(load, db, type(value), f"select {sql} where true") == value or value is None
+        assert await read(load, db, str | int | None, f"select {sql}") == value
+    assert await read(load, db, str | bytes, "select 'ann'") == "ann"
+    assert await read(load, db, list[list[str]], "select array['a', 'b'] union all select '{}'") == [["a", "b"], []]
+
+
+# Types of values
+
+
+@pytest.mark.parametrize("type_name", ["json", "jsonb"])
+async def test_json_comes_and_goes_as_python_values(load: Load, db: Database, type_name: str) -> None:
+    queries = load(f"-- name: get_echo\nselect :value::{type_name}")
+
+    @queries.bind
+    async def get_echo(db: Executor, *, value: Any) -> Any: ...
+
+    for value in ({"a": [1, 2.5, None, True, {"ü": "'"}]}, [], "text", "", 0, False, "{}"):
+        echo = await get_echo(db, value=value)
+        assert (type(echo), echo) == (type(value), value)
+
+
+async def test_json_and_arrays_fill_fields(load: Load, db: Database) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Document:
+        tags: list[str]
+        content: dict[str, Any]
+
+    sql = """select '{"a": {"b": [1]}}'::jsonb as content, array['x', 'y'] as tags"""
+    assert await read(load, db, Document, sql) == Document(["x", "y"], {"a": {"b": [1]}})
+
+
+async def test_enums_and_arrays_of_them_come_and_go_as_text(load: Load, db: Database) -> None:
+    await db.execute("create type mood as enum ('glad', 'sad')")
+    queries = load("-- name: get_moods\nselect :first::mood || :others::mood[]")
+
+    @queries.bind
+    async def get_moods(db: Executor, *, first: Mood, others: list[Mood]) -> Any: ...
+
+    moods = await get_moods(db, first=Mood.SAD, others=[Mood.GLAD, Mood.SAD])
+
+    assert moods == [Mood.SAD, Mood.GLAD, Mood.SAD]
+    assert Mood(moods[1]) is Mood.GLAD
+
+
+async def test_a_time_comes_back_as_the_same_instant_and_aware(load: Load, db: Database) -> None:
+    queries = load("-- name: get_echo\nselect :at::timestamptz")
+
+    @queries.bind
+    async def get_echo(db: Executor, *, at: datetime) -> datetime: ...
+
+    at = datetime.fromisoformat("2024-02-29T23:30:00.123456-05:00")
+    echo = await get_echo(db, at=at)
+
+    assert echo == at
+    assert echo.tzinfo is UTC
+
+
+# Rows that do not fit
+
+
+@pytest.mark.parametrize(
+    ("row_type", "columns", "problem"),
+    [
+        (Person, "1 as id", "Person does not fit the columns: no column for field Person.name"),
+        (Person, f"{ANN}, 2 as age", "Person does not fit the columns: no field for column 'age'"),
+        (Person, f"{ANN}, 2 as id", "Person does not fit the columns: column 'id' comes twice"),
+        (
+            Person,
+            "1 as id, 'ann'",
+            "Person does not fit the columns: no column for field Person.name; no field for column '?column?'",
+        ),
+        (
+            Comment,
+            """1 as id, 'hi' as body, 'ann' as author, 2 as "author.id" """,
+            "Comment does not fit the columns: no column for field Comment.author.name; no field for column 'author'",
+        ),
+        (
+            Thread,
+            """'T' as title, 'hi' as "first.body", 2 as "first.id", 3 as "first.author.id" """,
+            "Thread does not fit the columns: no column for field Thread.first.author.name",
+        ),
+        (str, "'ann' as name, 1 as id", "a scalar is one column; the statement returns 2: name, id"),
+        (int, "1 as id, 2 as age", "a scalar is one column; the statement returns 2: id, age"),
+    ],
+)
+@pytest.mark.parametrize("cardinality", [lambda row: row, lambda row: row | None, lambda row: list[row]])
+async def test_columns_that_are_not_the_fields_are_refused_by_name(
+    load: Load, db: Database, row_type: Any, cardinality: Callable[[Any], Any], columns: str, problem: str
+) -> None:
+    for condition in ("", " where false"):
+        with pytest.raises(BindingError) as refusal:
+            await read(load, db, cardinality(row_type), f"select {columns}{condition}")
+        assert str(refusal.value) == f"things.sql:1:1: get_thing: {problem}"
+
+
+async def test_columns_that_are_not_the_fields_are_refused_every_time(load: Load, db: Database) -> None:
+    queries = load("-- name: get_person\nselect 1 as id")
+
+    @queries.bind
+    async def get_person(db: Executor) -> Person: ...
+
+    async with db.acquire() as connection:
+        for _ in range(2):
+            with pytest.raises(BindingError, match="no column for field Person.name"):
+                await get_person(connection)
+
+
+@dataclass(slots=True)
+class Changeable:
+    id: int
+
+
+@dataclass(frozen=True)
+class Slotless:
+    id: int
+
+
+class Undecorated(Person):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    id: int
+    inner: Slotless
+
+
+@pytest.mark.parametrize(
+    ("row_type", "name"),
+    [(Changeable, "Changeable"), (Slotless, "Slotless"), (Undecorated, "Undecorated"), (Outer, "Slotless")],
+)
+@pytest.mark.parametrize("cardinality", [lambda row: row, lambda row: row | None, lambda row: list[row]])
+def test_a_dataclass_without_frozen_and_slots_is_refused_when_it_is_bound(
+    load: Load, row_type: Any, cardinality: Callable[[Any], Any], name: str
+) -> None:
+    async def get_thing(db: Executor) -> Any: ...
+
+    get_thing.__annotations__["return"] = cardinality(row_type)
+    queries = load("-- name: get_thing\nselect 1 as id")
+
+    with pytest.raises(BindingError) as refusal:
+        queries.bind(get_thing)
+
+    place = f"{__file__}:{get_thing.__code__.co_firstlineno}"
+    assert str(refusal.value) == f"{place}: {name} holds rows: declare it @dataclass(frozen=True, slots=True)"
