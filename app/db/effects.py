@@ -8,7 +8,8 @@ from app.db.lexer import Kind, Token, tokenize
 
 # The functions of PostgreSQL that are known to leave the session alone and to write nothing. Any other may do either
 # (set_config, pg_advisory_lock, nextval, dblink, one of your own), so the list is short: aggregates, window functions,
-# and the plain computations that queries are made of. A longer one would save a reset now and then, and be wrong one day.
+# and the plain computations that queries are made of. A longer one would save a reset now and then and be wrong one
+# day.
 HARMLESS_FUNCTIONS = frozenset(
     """
     abs array_agg array_length array_position array_to_string avg bool_and bool_or cardinality ceil char_length

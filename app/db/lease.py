@@ -25,10 +25,11 @@ SUSPECT = float("-inf")
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """A task in the queue for a connection."""
+    """A task in the queue for a connection; `attempt` is the first to open one that began after it came."""
 
     future: asyncio.Future[ServerConnection]
     task: asyncio.Task[Any] | None
+    attempt: int
 
 
 class Lease:
@@ -42,6 +43,7 @@ class Lease:
         self.idle: list[ServerConnection] = []
         self.waiters: deque[Waiter] = deque()
         self.opening = 0
+        self.attempts = 0
         self.last_error: Exception | None = None
         self.closing = False
         self.changed = asyncio.Event()
@@ -105,7 +107,8 @@ class Lease:
         busy = self.last_error is not None and self.opening
         if not busy and not self.closing and len(self.connections) + self.opening < self.options.max_size:
             self.opening += 1
-            self.in_background(self._open())
+            self.attempts += 1
+            self.in_background(self._open(self.attempts))
 
     def evict(self, server: ServerConnection, reason: str) -> None:
         """Close a connection at once and count why; whoever waits gets another one opened."""
@@ -177,8 +180,8 @@ class Lease:
         """The next connection that is opened or given back, in the order of asking."""
         if self.closing:
             raise NotConnected("the Database is closed")
+        waiter = Waiter(asyncio.get_running_loop().create_future(), asyncio.current_task(), self.attempts + 1)
         self.open_one()
-        waiter = Waiter(asyncio.get_running_loop().create_future(), asyncio.current_task())
         self._refuse_hopeless(waiter)
         began = monotonic()
         self.waiters.append(waiter)
@@ -248,16 +251,18 @@ class Lease:
         server.add_termination_listener(lambda _: self.changed.set())
         self.give(server)
 
-    async def _open(self) -> None:
+    async def _open(self, attempt: int) -> None:
         try:
             await self._connect()
         except DatabaseUnavailable as error:
-            # Without any connection nobody has anything to wait for; else whoever waits may still be served.
-            while self.waiters and not self.connections:
-                future = self.waiters.popleft().future
-                if not future.done():
-                    future.set_exception(error)
+            self._fail_waiters(attempt, error)
             self.changed.set()
-        else:
-            for _ in range(len(self.waiters) - self.opening):
-                self.open_one()
+        for _ in range(len(self.waiters) - self.opening):
+            self.open_one()
+
+    def _fail_waiters(self, attempt: int, error: DatabaseUnavailable) -> None:
+        """Without any connection nobody has anything to wait for, but who came after the attempt began."""
+        while self.waiters and not self.connections and self.waiters[0].attempt <= attempt:
+            future = self.waiters.popleft().future
+            if not future.done():
+                future.set_exception(error)
