@@ -9,7 +9,6 @@ from typing import Any
 
 import asyncpg
 
-from app.db.effects import outlives_reset
 from app.db.errors import NotConnected
 from app.db.lease import Lease
 from app.db.queries import Query
@@ -66,22 +65,15 @@ class Connection:
     @property
     def driver(self) -> ServerConnection:
         """asyncpg's own connection for what is not here (COPY, cursors, listeners); its session is reset afterwards."""
-        server = self._lent()
-        server.dirty = True
-        server.running = "asyncpg's own methods"
-        return server
+        return self._raw("-- asyncpg's own methods")
 
     def is_in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self._lent().is_in_transaction()
 
     def _raw(self, sql: str) -> ServerConnection:
-        """The server's connection, its session held touched by whatever this text does."""
         server = self._lent()
-        server.dirty = True
-        server.running = sql
-        if outlives_reset(sql):
-            server.beyond_reset = True
+        server.before_raw(sql)
         return server
 
     def _lent(self) -> ServerConnection:

@@ -17,7 +17,6 @@ from app.db.opener import Opener, Password
 from app.db.options import PoolOptions
 from app.db.queries import Query
 from app.db.server import server_name
-from app.db.server_connection import ServerConnection
 from app.db.statistics import PoolStatistics, snapshot
 from app.db.transaction import Isolation, TransactionOptions
 
@@ -34,7 +33,7 @@ class Database:
     `dsn` is a URL that asyncpg understands. docs/pool.md has a table of all settings; all times are in seconds.
     `password`, if not in the URL, is a string, a file whose first line it is, or a function (a coroutine function, too)
     that returns it: file and function are read for each new connection. `server_settings` are PostgreSQL's own, for
-    every session.
+    every session. `pgbouncer` says that the URL leads to a PgBouncer in transaction mode.
 
     Passed to a bound function it runs one statement, committed by itself, on any idle connection.
     """
@@ -59,6 +58,7 @@ class Database:
         application_name: str = "bindery",
         server_settings: Mapping[str, str] | None = None,
         password: Password | None = None,
+        pgbouncer: bool = False,
     ) -> None:
         self.dsn = dsn
         self.options = PoolOptions(
@@ -81,6 +81,7 @@ class Database:
             **(server_settings or {}),
         }
         self._password = password
+        self._pgbouncer = pgbouncer
         self._lease: Lease | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -203,7 +204,7 @@ class Database:
             self.options,
             password=self._password,
             server_settings=self._server_settings,
-            connection_class=ServerConnection,
+            pgbouncer=self._pgbouncer,
         )
 
     async def _run_again(self, lease: Lease, query: Query, arguments: tuple[object, ...]) -> list[Any]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.db.lexer import Kind, Token, tokenize
 
@@ -39,6 +40,10 @@ _NAMING = frozenset({"into", "as", "with", "recursive", "join", "update", "table
 _WRITING = frozenset({"insert", "update", "delete", "merge", "into", "share", "nextval"})
 _CLOSES_SESSION = re.compile(r"\b(?:prepare|load)\b", re.IGNORECASE)
 
+_SESSION_STATEMENTS = frozenset({"reset", "listen", "unlisten", "prepare", "deallocate", "load", "discard"})
+_SESSION_FUNCTIONS = re.compile(r"pg_(?:try_)?advisory_(?:lock|unlock)(?:_shared|_all)?")
+_TEMPORARY = frozenset({"temp", "temporary"})
+
 
 @dataclass(frozen=True, slots=True)
 class Effects:
@@ -57,7 +62,7 @@ def effects_of(sql: str, harmless: Collection[str] = ()) -> Effects:
     touches_session = (
         unknown
         or first not in _STATEMENTS
-        or ("into" in words and first in {"select", "with", "table"} and bool(words & {"temp", "temporary"}))
+        or ("into" in words and first in {"select", "with", "table"} and bool(words & _TEMPORARY))
     )
     return Effects(touches_session, reads_only=not touches_session and not words & _WRITING)
 
@@ -79,3 +84,43 @@ def _calls(tokens: list[Token]) -> Iterator[str]:
         before = tokens[start - 1].text.lower() if start else ""
         if name not in _SYNTAX - HARMLESS_FUNCTIONS and before not in _NAMING:
             yield name.removeprefix("pg_catalog.")
+
+
+def session_state(sql: str) -> str | None:
+    """What this text certainly leaves in the session after its transaction ends, None for nothing: "LISTEN", "SET"."""
+    tokens = [token for token in tokenize(sql) if not token.is_gap]
+    start = 0
+    for index, token in enumerate([*tokens, Token(Kind.PUNCTUATION, 0, 0, ";")]):
+        if token.text == ";":
+            if found := _left_by([each.text.lower() for each in tokens[start:index]]):
+                return found
+            start = index + 1
+    return None
+
+
+def _left_by(words: list[str]) -> str | None:
+    first, second = (*words, "", "")[:2]
+    if first in _SESSION_STATEMENTS and second != "transaction":
+        return first.upper()
+    if first == "set" and second not in {"local", "transaction", "constraints"}:
+        return "SET without LOCAL"
+    if _TEMPORARY & set(words) and (first == "create" or "into" in words):
+        return "a temporary table"
+    if first == "declare" and "hold" in words and "without" not in words:
+        return "a cursor WITH HOLD"
+    locks = (word for word, after in pairwise(words) if after == "(" and _SESSION_FUNCTIONS.fullmatch(word))
+    if lock := next(locks, None):
+        return f"{lock}()"
+    return "set_config() for the session" if _sets_session(words) else None
+
+
+def _sets_session(words: list[str]) -> bool:
+    """Whether set_config() is called with anything but `true` as its last argument."""
+    if "set_config" not in words:
+        return False
+    depth = 0
+    for index in range(words.index("set_config") + 1, len(words)):
+        depth += {"(": 1, ")": -1}.get(words[index], 0)
+        if depth == 0:
+            return words[index - 1] != "true"
+    return False

@@ -54,7 +54,7 @@ class Keeper:
                 lease.idle.remove(server)
                 server.lent_at = monotonic()
                 idle_since = server.idle_since
-                if await lease.alive(server):
+                if await lease.alive(server, lease.options.connect_timeout):
                     server.tested_at = monotonic()
                     server.idle_since = max(idle_since, server.lent_at) if idle_since == SUSPECT else idle_since
                     lease.hand_on(server)

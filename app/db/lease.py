@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+import asyncpg
+
 from app.db.errors import DatabaseUnavailable, NotConnected, PoolTimeout
 from app.db.opener import Opener
 from app.db.options import PoolOptions
@@ -28,8 +30,9 @@ class Waiter:
     """A task in the queue for a connection; `attempt` is the first to open one that began after it came."""
 
     future: asyncio.Future[ServerConnection]
-    task: asyncio.Task[Any] | None
+    deadline: float
     attempt: int
+    task: asyncio.Task[Any] | None
 
 
 class Lease:
@@ -42,11 +45,14 @@ class Lease:
         self.connections: set[ServerConnection] = set()
         self.idle: list[ServerConnection] = []
         self.waiters: deque[Waiter] = deque()
+        self.waiting_tasks: set[asyncio.Task[Any] | None] = set()
         self.opening = 0
         self.attempts = 0
         self.last_error: Exception | None = None
         self.closing = False
         self.changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._test_after = options.ping_after if options.pre_ping else float("inf")
 
@@ -68,12 +74,20 @@ class Lease:
         Raises PoolTimeout when none comes in time, when too many wait already, or when every holder waits as well;
         DatabaseUnavailable when there is none and none can be opened; NotConnected when the pool is closed meanwhile.
         """
-        try:
-            async with asyncio.timeout(timeout):
-                server = await self._living() or await self._queue()
-        except TimeoutError:
-            self.counters.timeouts += 1
-            raise PoolTimeout(describe_pool(self, f"no connection became free within {timeout:g} s")) from None
+        began = monotonic()
+        deadline = began + timeout
+        server = await self._living(deadline) if self.idle else None
+        if server is None:
+            waiter = Waiter(self._loop.create_future(), deadline, self.attempts + 1, asyncio.current_task())
+            self._enter_queue(waiter)
+            try:
+                server = await waiter.future
+            except BaseException:
+                self._leave_queue(waiter)
+                raise
+            finally:
+                self.waiting_tasks.discard(waiter.task)
+                self.counters.waited(monotonic() - began)
         server.lent_at = monotonic()
         self.counters.acquires += 1
         return server
@@ -128,22 +142,23 @@ class Lease:
             server.idle_since = SUSPECT
         self.changed.set()
 
-    async def alive(self, server: ServerConnection) -> bool:
-        """Whether the server answers on a connection that nobody else uses; one that does not is closed."""
+    async def alive(self, server: ServerConnection, timeout: float) -> bool:
+        """Whether the server answers within so many seconds on a connection that nobody uses; else it is closed."""
         try:
-            async with asyncio.timeout(self.options.connect_timeout):
+            async with asyncio.timeout(min(timeout, self.options.connect_timeout)):
                 await server.ping()
-        except BaseException as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self.evict(server, "dead")
-            if not isinstance(error, Exception):
-                raise
             return False
+        except BaseException:
+            self.evict(server, "untested")
+            raise
         self.counters.pings += 1
         return True
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it as a task that close() knows of."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -166,45 +181,63 @@ class Lease:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.opener.terminate()
 
-    async def _living(self) -> ServerConnection | None:
+    async def _living(self, deadline: float) -> ServerConnection | None:
         """An idle connection that is alive, the one used last first."""
         while self.idle:
             server = self.idle.pop()
+            now = monotonic()
             if server.is_closed():
                 self.evict(server, "dead")
-            elif monotonic() - server.idle_since < self._test_after or await self.alive(server):
+            elif now - server.idle_since < self._test_after or await self.alive(server, deadline - now):
                 return server
         return None
 
-    async def _queue(self) -> ServerConnection:
-        """The next connection that is opened or given back, in the order of asking."""
+    def _enter_queue(self, waiter: Waiter) -> None:
         if self.closing:
             raise NotConnected("the Database is closed")
-        waiter = Waiter(asyncio.get_running_loop().create_future(), asyncio.current_task(), self.attempts + 1)
-        self.open_one()
-        self._refuse_hopeless(waiter)
-        began = monotonic()
-        self.waiters.append(waiter)
+        if len(self.connections) < self.options.max_size:
+            self.open_one()
+        self.waiting_tasks.add(waiter.task)
         try:
-            return await waiter.future
-        except asyncio.CancelledError:
-            if waiter.future.done() and not waiter.future.cancelled() and not waiter.future.exception():
-                self.give(waiter.future.result())
+            self._refuse_hopeless()
+        except PoolTimeout:
+            self.waiting_tasks.discard(waiter.task)
             raise
-        finally:
-            self.counters.waited(monotonic() - began)
-            if waiter in self.waiters:
-                self.waiters.remove(waiter)
+        self.waiters.append(waiter)
+        if self._timer is None or waiter.deadline < self._timer.when():
+            self._set_timer(waiter.deadline)
 
-    def _refuse_hopeless(self, waiter: Waiter) -> None:
+    def _leave_queue(self, waiter: Waiter) -> None:
+        """Whoever does not wait any more must not be lent a connection, nor keep one that was lent this moment."""
+        if waiter in self.waiters:
+            self.waiters.remove(waiter)
+        elif waiter.future.done() and not waiter.future.cancelled() and not waiter.future.exception():
+            self.give(waiter.future.result())
+
+    def _set_timer(self, deadline: float) -> None:
+        """One timer for the whole queue: a timer for each waiter would cost as much as the rest of waiting."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timer = None
+        now = monotonic()
+        for waiter in [waiter for waiter in self.waiters if waiter.deadline <= now]:
+            self.waiters.remove(waiter)
+            if not waiter.future.done():
+                self.counters.timeouts += 1
+                waiter.future.set_exception(PoolTimeout(describe_pool(self, "no connection became free in time")))
+        if self.waiters:
+            self._set_timer(min(waiter.deadline for waiter in self.waiters))
+
+    def _refuse_hopeless(self) -> None:
         """PoolTimeout at once for whom waiting cannot help: the queue is full, or every holder waits itself."""
         problem = None
         if len(self.waiters) >= self.options.max_waiting:
-            problem = f"{len(self.waiters)} tasks wait for a connection already, as many as allowed"
-        elif not self.opening and self.connections:
-            waiting = {each.task for each in self.waiters} | {waiter.task}
-            if all(server.holder in waiting for server in self.connections):
-                problem = "every connection is held by a task that itself waits for one more, so none will become free"
+            problem = f"{self.options.max_waiting} tasks wait for a connection already, as many as allowed"
+        elif not self.opening and all(server.holder in self.waiting_tasks for server in self.connections):
+            problem = "every connection is held by a task that itself waits for one more, so none will become free"
         if problem:
             self.counters.refusals += 1
             raise PoolTimeout(describe_pool(self, problem))

@@ -11,8 +11,9 @@ import asyncpg
 
 from app.db.errors import BinderyError, DatabaseUnavailable
 from app.db.options import PoolOptions
+from app.db.pgbouncer import BouncedConnection
 from app.db.server import connect_error
-from app.db.server_connection import ServerConnection, set_codecs
+from app.db.server_connection import DriverConnection, ServerConnection, set_codecs
 
 if TYPE_CHECKING:
     from asyncpg.pool import Pool
@@ -32,15 +33,22 @@ class Opener:
         *,
         password: Password | None,
         server_settings: Mapping[str, str],
-        connection_class: type[ServerConnection],
+        pgbouncer: bool,
     ) -> None:
         self.dsn = dsn
         self._options = options
+        connection_class = BouncedConnection if pgbouncer else ServerConnection
         self._arguments: dict[str, Any] = {
             "server_settings": dict(server_settings),
             "connection_class": connection_class,
             "statement_cache_size": connection_class.statement_cache_size,
         }
+        self._settings_of_transactions = ""
+        if pgbouncer:
+            # PgBouncer refuses settings that it does not know when a client connects, and would lose the others.
+            name = self._arguments["server_settings"].pop("application_name")
+            self._settings_of_transactions = _set_local(self._arguments["server_settings"])
+            self._arguments["server_settings"] = {"application_name": name}
         if password is not None:
             self._arguments["password"] = password if isinstance(password, str) else _reader(password)
         self._pool: Pool[asyncpg.Record] | None = None
@@ -56,6 +64,7 @@ class Opener:
             raise connect_error(self.dsn, error) from error
         server: ServerConnection = proxy.itself
         server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
+        server.settings_of_transactions = self._settings_of_transactions
         return server
 
     def terminate(self) -> None:
@@ -70,10 +79,21 @@ class Opener:
             max_size=self._options.max_size,
             max_inactive_connection_lifetime=0,
             max_queries=2**62,
-            init=set_codecs,
+            init=_set_codecs,
             timeout=self._options.connect_timeout,
             **self._arguments,
         )
+
+
+async def _set_codecs(connection: DriverConnection) -> None:
+    # In a transaction, so that behind PgBouncer the driver's look at the types stays in one session.
+    async with connection.transaction():
+        await set_codecs(connection)
+
+
+def _set_local(settings: Mapping[str, str]) -> str:
+    """These settings for one transaction, as one text."""
+    return "".join(f"set local {name} = '{value.replace(chr(39), chr(39) * 2)}';" for name, value in settings.items())
 
 
 def _reader(password: Path | Callable[[], str | Awaitable[str]]) -> Callable[[], Awaitable[str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
+from app.db.effects import outlives_reset
 from app.db.errors import DatabaseUnavailable
 from app.db.queries import Query
 from app.db.rows import RowBuilder
@@ -42,17 +43,17 @@ end $$;
 class Prepared:
     """A statement prepared on one connection, its columns verified against the row type."""
 
-    __slots__ = ("build", "has_columns", "statement")
+    __slots__ = ("build", "fetch", "has_columns", "statement")
 
     def __init__(self, statement: "PreparedStatement[asyncpg.Record]", query: Query) -> None:
         columns = [attribute.name for attribute in statement.get_attributes()]
         self.statement = statement
+        self.fetch = statement.fetch
         self.has_columns = bool(columns)
         self.build: RowBuilder = query.builder(columns)
 
-    async def run(self, arguments: tuple[object, ...]) -> list[Any]:
-        """The built rows, or the number of rows touched by a statement without columns."""
-        records = await self.statement.fetch(*arguments)
+    def rows(self, records: list[asyncpg.Record]) -> list[Any]:
+        """The records as rows; without columns the number of rows that the statement touched just now."""
         if self.has_columns:
             return list(map(self.build, records))
         return [rows_touched(self.statement.get_statusmsg())]
@@ -78,6 +79,7 @@ class ServerConnection(DriverConnection):
         self.was_idle = False
         self.expires = float("inf")
         self.expiry = "lifetime"
+        self.settings_of_transactions = ""
 
     @property
     def itself(self) -> "ServerConnection":
@@ -91,7 +93,7 @@ class ServerConnection(DriverConnection):
             self.dirty = True
         try:
             prepared = self.prepared.get(query) or await self.prepare_query(query)
-            return await prepared.run(arguments)
+            return prepared.rows(await prepared.fetch(*arguments))
         except asyncpg.InvalidCachedStatementError as error:
             # A migration changed the columns. Preparing again helps, but not inside the transaction that this ended.
             self.prepared.clear()
@@ -120,7 +122,8 @@ class ServerConnection(DriverConnection):
 
     async def _run_anew(self, query: Query, arguments: tuple[object, ...], stale: Exception) -> list[Any]:
         try:
-            return await (await self.prepare_query(query)).run(arguments)
+            prepared = await self.prepare_query(query)
+            return prepared.rows(await prepared.fetch(*arguments))
         except Exception as error:
             raise self.translate(error, query, arguments) from stale
 
@@ -132,9 +135,16 @@ class ServerConnection(DriverConnection):
             self.dirty = True
         return query.translate(error, arguments)
 
+    def before_raw(self, sql: str) -> None:
+        """Raw SQL is about to run here: it may leave anything in the session."""
+        self.running = sql
+        self.dirty = True
+        if outlives_reset(sql):
+            self.beyond_reset = True
+
     async def ping(self) -> None:
         """Make the server answer; an error means that the connection is dead."""
-        await self.execute("")
+        await self.execute("select")
 
     def get_reset_query(self) -> str:
         """What makes the session as it was when it was opened; asyncpg's hook."""

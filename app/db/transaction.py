@@ -3,12 +3,15 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 from asyncpg.transaction import Transaction
 
 from app.db.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from app.db.server_connection import ServerConnection
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
@@ -23,9 +26,7 @@ class TransactionOptions:
 
 
 @asynccontextmanager
-async def transaction_block(
-    server: "asyncpg.Connection[asyncpg.Record]", options: TransactionOptions
-) -> AsyncGenerator[None]:
+async def transaction_block(server: "ServerConnection", options: TransactionOptions) -> AsyncGenerator[None]:
     """BEGIN and COMMIT around the block, a savepoint inside a transaction; ROLLBACK on any exception.
 
     Raises ValueError for options that a savepoint cannot honour, DatabaseUnavailable where BEGIN or COMMIT gets lost.
@@ -38,7 +39,10 @@ async def transaction_block(
     transaction = server.transaction(
         isolation=options.isolation, readonly=options.readonly, deferrable=options.deferrable
     )
+    settings = "" if server.is_in_transaction() else server.settings_of_transactions
     await _unless_lost(server, transaction.start, "BEGIN")
+    if settings:
+        await server.execute(settings)
     try:
         yield
     except BaseException:
