@@ -1,6 +1,7 @@
 """Database: the pool of connections, and itself an executor of single statements."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
@@ -20,6 +21,7 @@ from app.db.server import server_name
 from app.db.statistics import PoolStatistics, snapshot
 from app.db.transaction import Isolation, TransactionOptions
 
+_log = logging.getLogger(__name__)
 _BETWEEN_ATTEMPTS = 0.2
 
 
@@ -218,10 +220,13 @@ class Database:
 
     async def _open_first(self, lease: Lease) -> None:
         give_up = monotonic() + self.options.startup_wait
-        while len(lease.connections) < max(self.options.min_size, 1):
+        while not lease.connections:
             try:
                 await lease.open_now()
-            except DatabaseUnavailable:
+            except DatabaseUnavailable as error:
                 if monotonic() >= give_up:
                     raise
+                _log.warning("waiting for the database: %s", error)
                 await asyncio.sleep(_BETWEEN_ATTEMPTS)
+        # The first one showed that the server answers.
+        await asyncio.gather(*(lease.open_now() for _ in range(1, self.options.min_size)))

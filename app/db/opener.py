@@ -63,6 +63,8 @@ class Opener:
         except Exception as error:
             raise connect_error(self.dsn, error) from error
         server: ServerConnection = proxy.itself
+        # What was set up so far is how each connection begins.
+        server.dirty = server.beyond_reset = False
         server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
         server.settings_of_transactions = self._settings_of_transactions
         return server

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_LONGEST = float("inf")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOptions:
@@ -26,5 +28,8 @@ class PoolOptions:
                 f"min_size ({self.min_size}) must be from 0 to max_size ({self.max_size}), and max_size at least 1"
             )
         for name in ("acquire_timeout", "connect_timeout", "idle_timeout", "max_lifetime", "keepalive"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < _LONGEST:
+                raise ValueError(f"{name} must be more than 0 seconds and finite, not {getattr(self, name)}")
+        for name in ("max_waiting", "close_timeout", "startup_wait", "ping_after"):
+            if not 0 <= getattr(self, name) < _LONGEST:
+                raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")

@@ -155,10 +155,7 @@ class ServerConnection(DriverConnection):
             self.beyond_reset = True
 
     def give_up(self) -> None:
-        """Have this connection closed when it is given back: neither we nor the driver know what state it is in.
-
-        That is so when BEGIN, COMMIT or ROLLBACK was cancelled.
-        """
+        """Have this connection closed when it is given back: it is in a state that no reset is sure to undo."""
         self.dirty = self.beyond_reset = True
 
     async def ping(self) -> None:
@@ -168,6 +165,26 @@ class ServerConnection(DriverConnection):
     def get_reset_query(self) -> str:
         """What makes the session as it was when it was opened; asyncpg's hook."""
         return super().get_reset_query() + _RESET
+
+    async def set_type_codec(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        await super().set_type_codec(*args, **options)
+
+    async def reset_type_codec(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        await super().reset_type_codec(*args, **options)
+
+    async def set_builtin_type_codec(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        await super().set_builtin_type_codec(*args, **options)
+
+    def add_query_logger(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        super().add_query_logger(*args, **options)
 
     async def restore(self) -> None:
         """Undo whatever raw SQL did to the session; an error means that it cannot be undone."""

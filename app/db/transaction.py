@@ -58,6 +58,7 @@ async def _roll_back(server: "ServerConnection", transaction: Transaction) -> No
         if not server.lost_by(error, "ROLLBACK"):
             raise
     except BaseException:
+        # Cancelled: the transaction may be over or not, and asyncpg does not know either.
         server.give_up()
         raise
 

@@ -76,7 +76,8 @@ async def update_notes(db: Executor, *, body: str) -> int: ...
 @asynccontextmanager
 async def pool(dsn: str, **settings: Any) -> AsyncGenerator[Database]:
     """A pool of one connection, or of the size in `settings`."""
-    async with Database(dsn, **{"min_size": 1, "max_size": 1, **settings}) as db:
+    sizes: dict[str, Any] = {"min_size": 1, "max_size": 1}
+    async with Database(dsn, **sizes | settings) as db:
         yield db
 
 

@@ -89,7 +89,8 @@ async def get_number_within(db: Database, seconds: float) -> None:
 
 async def test_a_single_statement_is_named_in_a_time_out_too(database_url: str) -> None:
     async with pool(database_url, acquire_timeout=0.05) as db:
-        sleeping = asyncio.create_task(sleep(db, seconds=60), name="sleeper")
+        sleeping = asyncio.ensure_future(sleep(db, seconds=60))
+        sleeping.set_name("sleeper")
         await until(lambda: db.statistics().in_use == 1)
         with pytest.raises(PoolTimeout, match=r"task 'sleeper' for 0\.\d s, last ran sleep$"):
             await get_number(db, number=1)
@@ -108,9 +109,9 @@ async def test_a_statement_waits_as_long_as_the_pool_says(database_url: str) -> 
     async with pool(database_url, acquire_timeout=0.05) as db:
         async with db.acquire():
             with pytest.raises(PoolTimeout):
-                await asyncio.create_task(get_pid(db))
+                await asyncio.ensure_future(get_pid(db))
             with pytest.raises(PoolTimeout):
-                await asyncio.create_task(db.fetchval("select 1"))
+                await asyncio.ensure_future(db.fetchval("select 1"))
         assert db.statistics().timeouts == 2
 
 
@@ -128,10 +129,10 @@ async def test_each_waiter_has_its_own_deadline(database_url: str) -> None:
 async def test_beyond_the_limit_of_waiters_nobody_waits(database_url: str) -> None:
     async with pool(database_url, max_waiting=2, acquire_timeout=60) as db:
         async with db.acquire():
-            waiting = [asyncio.create_task(get_number(db, number=1)) for _ in range(2)]
+            waiting = [asyncio.ensure_future(get_number(db, number=1)) for _ in range(2)]
             await until_waiting(db, 2)
             with pytest.raises(PoolTimeout, match="2 tasks wait for a connection already, as many as allowed"):
-                await asyncio.create_task(get_number(db, number=1))
+                await asyncio.ensure_future(get_number(db, number=1))
             assert db.statistics().refusals == 1
         assert await asyncio.gather(*waiting) == [1, 1]
 
@@ -166,7 +167,7 @@ async def test_a_task_that_asks_for_the_only_connection_twice_is_told_at_once(da
 
 async def test_a_holder_that_does_not_wait_is_waited_for(database_url: str) -> None:
     async with pool(database_url, max_size=2, acquire_timeout=60) as db:
-        sleeping = asyncio.create_task(sleep(db, seconds=0.1))
+        sleeping = asyncio.ensure_future(sleep(db, seconds=0.1))
         await until(lambda: db.statistics().in_use == 1)
         async with db.acquire():
             assert await get_number(db, number=1) == 1
@@ -175,7 +176,7 @@ async def test_a_holder_that_does_not_wait_is_waited_for(database_url: str) -> N
 
 async def test_whoever_waits_while_the_pool_closes_is_told(database_url: str) -> None:
     async with pool(database_url, close_timeout=0.05) as db, db.acquire():
-        waiting = asyncio.create_task(get_number(db, number=1))
+        waiting = asyncio.ensure_future(get_number(db, number=1))
         await until_waiting(db, 1)
         await db.close()
         with pytest.raises(NotConnected, match="closed while this task waited"):
@@ -185,7 +186,7 @@ async def test_whoever_waits_while_the_pool_closes_is_told(database_url: str) ->
 async def test_a_cancelled_statement_is_never_felt_by_the_next(database_url: str) -> None:
     async with pool(database_url) as db:
         for _ in range(20):
-            slow = asyncio.create_task(sleep(db, seconds=60))
+            slow = asyncio.ensure_future(sleep(db, seconds=60))
             await until(lambda: db.statistics().in_use == 1)
             await asyncio.sleep(random.random() / 200)
             slow.cancel()

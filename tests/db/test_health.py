@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -31,7 +32,8 @@ def kill(dsn: str, *pids: int) -> None:
     """End these sessions from the server's side."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for pid in pids:
-            connection.execute("select pg_terminate_backend(%s)", [pid])
+            # The time-out makes it wait until the session is gone.
+            connection.execute("select pg_terminate_backend(%s, 20000)", [pid])
 
 
 async def held(db: Database, number: int) -> list[int]:
@@ -81,7 +83,7 @@ async def test_a_dead_idle_connection_costs_nobody_an_error(database_url: str, n
 async def test_a_read_whose_idle_connection_was_dead_is_run_again(network: Network) -> None:
     async with pool(network.dsn, pre_ping=False, min_size=2, max_size=2) as db:
         network.hold()
-        read = asyncio.create_task(get_number(db, number=5))
+        read = asyncio.ensure_future(get_number(db, number=5))
         await until(lambda: network.waiting)
         network.drop()
 
@@ -94,7 +96,7 @@ async def test_a_write_whose_idle_connection_was_dead_is_an_error(database_url: 
         connection.execute("create table notes (body text)")
     async with pool(network.dsn, pre_ping=False) as db:
         network.hold()
-        write = asyncio.create_task(add_note(db, body="once"))
+        write = asyncio.ensure_future(add_note(db, body="once"))
         await until(lambda: db.statistics().in_use == 1 and network.waiting)
         network.drop()
 
@@ -106,7 +108,7 @@ async def test_a_write_whose_idle_connection_was_dead_is_an_error(database_url: 
 async def test_a_function_nobody_vouched_for_is_not_run_again(network: Network) -> None:
     async with pool(network.dsn, pre_ping=False) as db:
         network.hold()
-        call = asyncio.create_task(set_lock_timeout(db, value="1s"))
+        call = asyncio.ensure_future(set_lock_timeout(db, value="1s"))
         await until(lambda: db.statistics().in_use == 1 and network.waiting)
         network.drop()
 
@@ -125,7 +127,7 @@ async def test_a_read_in_a_transaction_is_not_run_again(network: Network) -> Non
 async def test_a_read_on_a_connection_that_was_handed_over_is_not_run_again(network: Network) -> None:
     async with pool(network.dsn, pre_ping=False) as db:
         async with db.acquire():
-            read = asyncio.create_task(get_number(db, number=1))
+            read = asyncio.ensure_future(get_number(db, number=1))
             await until(lambda: db.statistics().waiting == 1)
             network.hold()
         await until(lambda: network.waiting)
@@ -139,7 +141,7 @@ async def test_a_session_ended_by_an_administrator_is_replaced(database_url: str
     async with pool(database_url) as db:
         async with db.acquire() as connection:
             first = await get_pid(connection)
-            running = asyncio.create_task(sleep(connection, seconds=60))
+            running = asyncio.ensure_future(sleep(connection, seconds=60))
             await until(lambda: db.statistics().in_use == 1)
             await asyncio.sleep(0.05)
             kill(database_url, first)
@@ -199,7 +201,7 @@ async def test_waiters_do_not_hurry_attempts_to_connect(network: Network) -> Non
     async with pool(network.dsn, max_size=2, acquire_timeout=60) as db:
         async with db.acquire():
             await network.refuse()
-            waiting = asyncio.create_task(get_number(db, number=1))
+            waiting = asyncio.ensure_future(get_number(db, number=1))
             await until(lambda: db.statistics().connect_failures >= 1)
             await asyncio.sleep(0.5)
 
@@ -208,14 +210,13 @@ async def test_waiters_do_not_hurry_attempts_to_connect(network: Network) -> Non
 
 
 async def test_whoever_waits_gets_a_connection_when_the_server_is_back(network: Network) -> None:
-    async with pool(network.dsn, max_size=2, acquire_timeout=60) as db:
-        async with db.acquire():
-            await network.refuse()
-            waiting = asyncio.create_task(get_number(db, number=1))
-            await until(lambda: db.statistics().connect_failures >= 1)
-            await network.mend()
+    async with pool(network.dsn, max_size=2, acquire_timeout=60) as db, db.acquire():
+        await network.refuse()
+        waiting = asyncio.ensure_future(get_number(db, number=1))
+        await until(lambda: db.statistics().connect_failures >= 1)
+        await network.mend()
 
-            assert await waiting == 1
+        assert await waiting == 1
 
 
 async def test_connections_beyond_the_size_are_closed_when_they_were_idle_for_long(database_url: str) -> None:
@@ -227,15 +228,13 @@ async def test_connections_beyond_the_size_are_closed_when_they_were_idle_for_lo
         assert db.statistics().evictions == {"idle": 3}
 
 
-async def test_a_connection_in_steady_use_outlives_its_idle_siblings(database_url: str) -> None:
+async def test_the_connection_that_was_used_last_outlives_its_idle_siblings(database_url: str) -> None:
     async with pool(database_url, min_size=1, max_size=3, idle_timeout=0.2) as db:
         await held(db, 3)
-        pids = {await get_pid(db)}
-        while db.statistics().size > 1:
-            pids.add(await get_pid(db))
-            await asyncio.sleep(0.005)
+        used_last = await get_pid(db)
+        await until(lambda: db.statistics().size == 1)
 
-        assert len(pids) == 1
+        assert await get_pid(db) == used_last
 
 
 async def test_a_connection_is_replaced_at_the_end_of_its_lifetime(database_url: str) -> None:
@@ -262,20 +261,23 @@ async def test_connections_opened_together_do_not_end_together(database_url: str
 
 
 async def test_a_lent_connection_is_left_alone(network: Network) -> None:
-    settings = {"max_lifetime": 0.05, "idle_timeout": 0.05, "keepalive": 0.05, "ping_after": 0.0}
-    async with pool(network.dsn, min_size=0, **settings) as db:
-        async with db.acquire() as connection:
-            heard: asyncio.Queue[object] = asyncio.Queue()
-            await connection.driver.add_listener("news", lambda *message: heard.put_nowait(message[3]))
-            pid = await get_pid(connection)
-            seen = len(network.statements)
-            await asyncio.sleep(0.3)
-            assert len(network.statements) == seen
-            await connection.driver.execute("notify news, 'good'")
+    settings: dict[str, Any] = {"max_lifetime": 0.05, "idle_timeout": 0.05, "keepalive": 0.05, "ping_after": 0.0}
+    async with pool(network.dsn, min_size=0, **settings) as db, db.acquire() as connection:
+        heard: asyncio.Queue[object] = asyncio.Queue()
 
-            assert await asyncio.wait_for(heard.get(), 20) == "good"
-            assert await get_pid(connection) == pid
-            await connection.driver.reset()
+        def hear(*message: object) -> None:
+            heard.put_nowait(message[3])
+
+        await connection.driver.add_listener("news", hear)
+        pid = await get_pid(connection)
+        seen = len(network.statements)
+        await asyncio.sleep(0.3)
+        assert len(network.statements) == seen
+        await connection.driver.execute("notify news, 'good'")
+
+        assert await asyncio.wait_for(heard.get(), 20) == "good"
+        assert await get_pid(connection) == pid
+        await connection.driver.reset()
 
 
 async def test_idle_connections_are_kept_alive(network: Network) -> None:
@@ -286,15 +288,13 @@ async def test_idle_connections_are_kept_alive(network: Network) -> None:
         assert db.statistics().evictions == {}
 
 
-async def test_keeping_alive_does_not_change_which_connection_is_warm(database_url: str) -> None:
-    async with pool(database_url, min_size=3, max_size=3, keepalive=0.2) as db:
+async def test_keeping_connections_alive_does_not_change_which_is_used_next(database_url: str) -> None:
+    async with pool(database_url, min_size=3, max_size=3, keepalive=1.0) as db:
         await held(db, 3)
-        warm = await get_pid(db)
-        while db.statistics().pings < 2:
-            assert await get_pid(db) == warm
-            await asyncio.sleep(0.01)
+        used_last = await get_pid(db)
+        await until(lambda: db.statistics().pings == 3)
 
-        assert await get_pid(db) == warm
+        assert await get_pid(db) == used_last
 
 
 async def test_the_keeper_survives_its_own_faults(
@@ -339,7 +339,7 @@ async def test_statistics_count_what_happened(database_url: str) -> None:
 async def test_statistics_tell_how_long_tasks_waited(database_url: str) -> None:
     async with pool(database_url) as db:
         async with db.acquire():
-            tasks = [asyncio.create_task(get_number(db, number=1)) for _ in range(3)]
+            tasks = [asyncio.ensure_future(get_number(db, number=1)) for _ in range(3)]
             await until(lambda: db.statistics().waiting == 3)
             await asyncio.sleep(0.06)
         await asyncio.gather(*tasks)
