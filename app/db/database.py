@@ -229,4 +229,8 @@ class Database:
                 _log.warning("waiting for the database: %s", error)
                 await asyncio.sleep(_BETWEEN_ATTEMPTS)
         # The first one showed that the server answers.
-        await asyncio.gather(*(lease.open_now() for _ in range(1, self.options.min_size)))
+        opened = await asyncio.gather(
+            *(lease.open_now() for _ in range(1, self.options.min_size)), return_exceptions=True
+        )
+        for error in filter(None, opened):
+            raise error

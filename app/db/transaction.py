@@ -30,6 +30,8 @@ async def transaction_block(server: "ServerConnection", options: TransactionOpti
 
     Raises ValueError for options that a savepoint cannot honour, DatabaseUnavailable where BEGIN or COMMIT gets lost.
     """
+    if server.is_closed():
+        raise DatabaseUnavailable("the connection was lost before BEGIN")
     if server.is_in_transaction() and options != TransactionOptions():
         raise ValueError(
             "a nested transaction is a savepoint and takes no isolation, readonly or deferrable; "

@@ -120,7 +120,7 @@ async def outlive(db: Database) -> None:
             await get_number(connection, number=1)
         with pytest.raises(DatabaseUnavailable, match="lost during raw SQL"):
             await connection.fetchval("select 1")
-        with pytest.raises(DatabaseUnavailable, match="lost during BEGIN"):
+        with pytest.raises(DatabaseUnavailable, match="lost before BEGIN"):
             async with connection.transaction():
                 pass
         assert not connection.is_in_transaction()
