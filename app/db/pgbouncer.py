@@ -24,8 +24,7 @@ class BouncedConnection(ServerConnection):
 
     async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
         """Run a named statement, parsing and executing it in one transaction."""
-        _refuse_session_state(query.text)
-        async with self._one_session():
+        async with self._one_session(query.text):
             return await super().run_query(query, arguments)
 
     async def prepare_query(self, query: Query) -> Prepared:
@@ -34,44 +33,41 @@ class BouncedConnection(ServerConnection):
         self.prepared.clear()
         return prepared
 
-    def before_raw(self, sql: str) -> None:
-        """Raw SQL is about to run here; SessionStateRefused where it would leave something in the session."""
-        _refuse_session_state(sql)
-        super().before_raw(sql)
-
     def get_reset_query(self) -> str:
         """Nothing: the next transaction may be in another session."""
         return ""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
         """asyncpg's, in one session; several statements in one text are so by themselves."""
-        async with self._one_session() if args else nullcontext():
+        _refuse_session_state(query)
+        async with self._one_session(query) if args else nullcontext():
             return await super().execute(query, *args, timeout=timeout)
 
     async def executemany(
         self, command: str, args: Iterable[Sequence[object]], *, timeout: float | None = None
     ) -> None:
         """asyncpg's, in one session."""
-        async with self._one_session():
+        async with self._one_session(command):
             await super().executemany(command, args, timeout=timeout)
 
     async def fetch(self, query: str, *args: object, **options: Any) -> list[asyncpg.Record]:
         """asyncpg's, in one session."""
-        async with self._one_session():
+        async with self._one_session(query):
             return await super().fetch(query, *args, **options)
 
     async def fetchrow(self, query: str, *args: object, **options: Any) -> asyncpg.Record | None:
         """asyncpg's, in one session."""
-        async with self._one_session():
+        async with self._one_session(query):
             return await super().fetchrow(query, *args, **options)
 
     async def fetchval(self, query: str, *args: object, **options: Any) -> Any:
         """asyncpg's, in one session."""
-        async with self._one_session():
+        async with self._one_session(query):
             return await super().fetchval(query, *args, **options)
 
-    def _one_session(self) -> AbstractAsyncContextManager[None]:
-        """A transaction around the block, unless it is in one."""
+    def _one_session(self, sql: str) -> AbstractAsyncContextManager[None]:
+        """A transaction around the block, unless it is in one; SessionStateRefused where more would be left than that."""
+        _refuse_session_state(sql)
         return nullcontext() if self.is_in_transaction() else transaction_block(self, TransactionOptions())
 
 

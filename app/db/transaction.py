@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 from asyncpg.transaction import Transaction
 
+from app.db.errors import DatabaseUnavailable
+
 if TYPE_CHECKING:
     from app.db.server_connection import ServerConnection
 
