@@ -150,7 +150,7 @@ def new(title: str) -> None:
 def _database() -> Generator[str]:
     settings = load_settings(needs_secret_key=False)
     if settings.database_url is not None:
-        yield settings.database_dsn
+        yield settings.migration_dsn
         return
     with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:
         yield dsn
@@ -161,7 +161,7 @@ def _serve(settings: Settings, listener: socket.socket, *, migrates: bool) -> No
     from app.main import create_app  # noqa: PLC0415
 
     if migrates:
-        apply_migrations(settings.database_dsn)
+        apply_migrations(settings.migration_dsn)
     run(create_app(settings), listener, settings)
 
 

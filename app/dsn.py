@@ -30,8 +30,10 @@ ALIASES = {"ssl": "sslmode", "database": "dbname", "username": "user"}
 ADDRESS = ("host", "port", "user", "password", "dbname")
 
 
-def normal_dsn(url: str, *, tls_mode: str | None = None, tls_root_cert: str | None = None) -> str:
-    """`url` as a `postgresql://` URL that asyncpg and libpq (psycopg) read alike; the TLS settings override its own.
+def normal_dsn(
+    url: str, *, tls_mode: str | None = None, tls_root_cert: str | None = None, password: str | None = None
+) -> str:
+    """`url` as a `postgresql://` URL that asyncpg and libpq (psycopg) read alike; the other arguments override its own.
 
     Raises ValueError, with a message that never repeats the address or any part of it, when the URL cannot be read.
     """
@@ -43,9 +45,9 @@ def normal_dsn(url: str, *, tls_mode: str | None = None, tls_root_cert: str | No
         parameters["sslrootcert"] = tls_root_cert
     if parameters.get("sslmode", "prefer") not in TLS_MODES:
         raise ValueError(f"its sslmode is unknown; allowed: {', '.join(TLS_MODES)}")
-    user, _, password = credentials.partition(":")
+    user, _, own_password = credentials.partition(":")
     user = _one("user", unquote(user), address.get("user", ""))
-    password = _one("password", unquote(password), address.get("password", ""))
+    password = password or _one("password", unquote(own_password), address.get("password", ""))
     database = _one("database", unquote(path), address.get("dbname", ""))
     hosts = _hosts(hostlist, address)
     login = quote(user, safe="") + (":" + quote(password, safe="") if password else "") + "@"

@@ -60,11 +60,20 @@ def database(settings: Settings) -> Database:
         settings.database_dsn,
         min_size=settings.db_pool_size,
         max_size=settings.db_pool_size + settings.db_max_overflow,
+        max_waiting=settings.db_pool_max_waiting,
         acquire_timeout=settings.db_pool_timeout,
         connect_timeout=settings.db_connect_timeout,
-        statement_timeout=settings.db_statement_timeout,
         close_timeout=settings.shutdown_timeout,
+        startup_wait=settings.db_startup_wait,
+        idle_timeout=settings.db_pool_idle_timeout,
+        max_lifetime=settings.db_pool_max_lifetime,
+        keepalive=settings.db_pool_keepalive,
+        pre_ping=settings.db_pool_pre_ping,
+        ping_after=settings.db_pool_pre_ping_after,
+        statement_timeout=settings.db_statement_timeout,
         server_settings=SERVER_SETTINGS,
+        password=settings.db_password_file,
+        pgbouncer=settings.db_pgbouncer,
     )
 
 

@@ -183,7 +183,7 @@ def connect(dsn: str) -> psycopg.Connection[Any]:
 @cache
 def _dsn_of_the_settings() -> str:
     settings = load_settings(needs_secret_key=False)
-    return EmbeddedPostgres(DEFAULT_FOLDER).start() if settings.database_url is None else settings.database_dsn
+    return EmbeddedPostgres(DEFAULT_FOLDER).start() if settings.database_url is None else settings.migration_dsn
 
 
 def _place(path: Path, error: psycopg.Error) -> str:

@@ -36,9 +36,27 @@ class Settings(BaseSettings):
     db_max_overflow: int = Field(
         default=10, ge=0, le=10_000, description="Connections opened on top of these under load."
     )
-    db_pool_pre_ping: bool = Field(default=True, description="Test a connection that was idle before it is used.")
     db_pool_timeout: float = Field(default=5, gt=0, le=3600, description="Seconds to wait for a free connection.")
+    db_pool_max_waiting: int = Field(
+        default=1000, ge=0, le=1_000_000, description="Tasks that may wait for a connection; one more fails at once."
+    )
+    db_pool_pre_ping: bool = Field(default=True, description="Test a connection that was idle before it is used.")
+    db_pool_pre_ping_after: float = Field(
+        default=0.5, ge=0, le=3600, description="Seconds that a connection is idle before that test is needed."
+    )
+    db_pool_idle_timeout: float = Field(
+        default=60, gt=0, le=86_400, description="Seconds after which an idle connection beyond the size is closed."
+    )
+    db_pool_max_lifetime: float = Field(
+        default=1800, gt=0, le=31_536_000, description="Seconds after which a connection is replaced."
+    )
+    db_pool_keepalive: float = Field(
+        default=30, gt=0, le=86_400, description="Seconds of silence after which an idle connection is tested."
+    )
     db_connect_timeout: float = Field(default=5, gt=0, le=3600, description="Seconds that connecting may take.")
+    db_startup_wait: float = Field(
+        default=0, ge=0, le=3600, description="Seconds to wait for the database when starting; 0: fail at once."
+    )
     db_statement_timeout: float = Field(
         default=30, ge=0, le=86_400, description="Seconds after which the server cancels a statement; 0: never."
     )
@@ -48,6 +66,13 @@ class Settings(BaseSettings):
     db_tls_root_cert: FilePath | None = Field(
         default=None,
         description="File with the certificates that may sign the server's; unset: what DATABASE_URL says.",
+    )
+    db_password_file: FilePath | None = Field(
+        default=None,
+        description="File whose first line is the password, read for each new connection; unset: the URL's.",
+    )
+    db_pgbouncer: bool = Field(
+        default=False, description="DATABASE_URL leads to a PgBouncer in transaction mode; migrations go past it."
     )
     secret_key: SecretStr | None = Field(
         default=None,
@@ -107,10 +132,28 @@ class Settings(BaseSettings):
     @property
     def database_dsn(self) -> str:
         """DATABASE_URL and the TLS settings as one URL for asyncpg and psycopg; SettingsError when there is none."""
+        return self._dsn()
+
+    @property
+    def migration_dsn(self) -> str:
+        """`database_dsn` for a program that connects once: with the password that DB_PASSWORD_FILE holds now."""
+        if self.db_password_file is None:
+            return self._dsn()
+        try:
+            return self._dsn(password=self.db_password_file.read_text().partition("\n")[0])
+        except OSError as error:
+            raise SettingsError(f"DB_PASSWORD_FILE: cannot be read: {error.strerror}") from error
+
+    def _dsn(self, password: str | None = None) -> str:
         if self.database_url is None:
             raise SettingsError("DATABASE_URL: is not set; allowed: postgresql://user:password@host:port/database")
         root_cert = str(self.db_tls_root_cert) if self.db_tls_root_cert else None
-        return normal_dsn(self.database_url.get_secret_value(), tls_mode=self.db_tls_mode, tls_root_cert=root_cert)
+        return normal_dsn(
+            self.database_url.get_secret_value(),
+            tls_mode=self.db_tls_mode,
+            tls_root_cert=root_cert,
+            password=password,
+        )
 
 
 def load_settings(*, needs_secret_key: bool = True) -> Settings:
@@ -163,7 +206,7 @@ def _allowed(field: FieldInfo) -> str:
     bounds = [bound for item in field.metadata if (bound := _bound(item))]
     if bounds:
         return f"a {'whole ' if field.annotation is int else ''}number, {' and '.join(bounds)}"
-    return "the path of a file" if field is Settings.model_fields["db_tls_root_cert"] else "text"
+    return "the path of a file" if FilePath in get_args(field.annotation) else "text"
 
 
 def _bound(item: object) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -16,12 +16,16 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Network:
     """A port that leads to the server of `dsn`; `self.dsn` goes through it.
 
-    `statements` are the SQL texts that were executed through it, also BEGIN and the like.
+    `statements` are the SQL texts that were executed through it, also BEGIN and the like; `waiting` says whether an
+    answer of the server is held back.
     """
 
     def __init__(self, dsn: str) -> None:
         self.statements: list[str] = []
         self._address = conninfo_to_dict(dsn)
+        self.waiting = False
+        self._open = asyncio.Event()
+        self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._relays: set[asyncio.Task[None]] = set()
         self._port = 0
@@ -47,10 +51,32 @@ class Network:
     async def cut(self) -> None:
         """Break every connection and refuse new ones; twice is once."""
         self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
+        self.drop()
         await asyncio.gather(*self._relays)
         await self._server.wait_closed()
+
+    def drop(self) -> None:
+        """Break every connection; new ones get through."""
+        self.release()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def refuse(self) -> None:
+        """Refuse new connections, and leave the others."""
+        self._server.close()
+
+    def hold(self) -> None:
+        """Let no answer of the server through until release()."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let answers through again."""
+        self._open.set()
+
+    async def _gate(self) -> None:
+        self.waiting = not self._open.is_set()
+        await self._open.wait()
+        self.waiting = False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         relay = asyncio.current_task()
@@ -64,7 +90,7 @@ class Network:
         self._writers |= writers
         spy = StatementSpy(self.statements.append)
         try:
-            await asyncio.gather(_pump(client[0], server[1], spy.feed), _pump(server[0], client[1]))
+            await asyncio.gather(_pump(client[0], server[1], spy.feed), _pump(server[0], client[1], gate=self._gate))
         finally:
             self._writers -= writers
 
@@ -110,12 +136,17 @@ class StatementSpy:
 
 
 async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look: Callable[[bytes], object] = bytes
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    look: Callable[[bytes], object] = bytes,
+    gate: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Carry bytes until either end closes or is cut."""
     try:
         while data := await reader.read(65536):
             look(data)
+            if gate is not None:
+                await gate()
             writer.write(data)
             await writer.drain()
     except ConnectionError:

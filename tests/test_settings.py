@@ -64,6 +64,14 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
         ("DB_POOL_SIZE", "0", "a whole number, at least 1"),
         ("DB_POOL_TIMEOUT", "0", "a number, more than 0"),
         ("DB_POOL_PRE_PING", "maybe", "true, false"),
+        ("DB_POOL_PRE_PING_AFTER", "-1", "a number, at least 0"),
+        ("DB_POOL_MAX_WAITING", "-1", "a whole number, at least 0"),
+        ("DB_POOL_IDLE_TIMEOUT", "0", "a number, more than 0"),
+        ("DB_POOL_MAX_LIFETIME", "0", "a number, more than 0"),
+        ("DB_POOL_KEEPALIVE", "0", "a number, more than 0"),
+        ("DB_STARTUP_WAIT", "-1", "a number, at least 0"),
+        ("DB_PASSWORD_FILE", "/no/such/file", "the path of a file"),
+        ("DB_PGBOUNCER", "maybe", "true, false"),
         ("DB_TLS_MODE", "on", "disable, allow, prefer, require, verify-ca, verify-full"),
         ("DB_TLS_ROOT_CERT", "/no/such/file", "the path of a file"),
         ("LOG_LEVEL", "loud", "debug, info, warning, error"),
@@ -198,3 +206,24 @@ def test_the_example_file_lists_each_setting_with_its_default(tmp_path: Path) ->
     assert list(examples) == [name.upper() for name in Settings.model_fields]
     assert load_settings() == defaults
     assert load_settings().model_fields_set == set(Settings.model_fields) - {name.lower() for name in optional}
+
+
+def test_migrations_take_the_password_of_the_file_as_it_is_now(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first/one\n")
+    settings = Settings(database_url=SecretStr(URL), db_password_file=file)
+    assert settings.migration_dsn == "postgresql://ann:first%2Fone@db.example:5432/conduit"
+    file.write_text("second\n")
+
+    assert settings.migration_dsn == "postgresql://ann:second@db.example:5432/conduit"
+    assert settings.database_dsn == URL
+
+
+def test_a_password_file_that_went_away_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first")
+    settings = Settings(database_url=SecretStr(URL), db_password_file=file)
+    file.unlink()
+
+    with pytest.raises(SettingsError, match="DB_PASSWORD_FILE: cannot be read"):
+        _ = settings.migration_dsn

@@ -11,6 +11,7 @@ from app.db.errors import (
     NotConnected,
     NotFound,
     PoolTimeout,
+    SessionStateRefused,
     TooManyRows,
 )
 from app.db.queries import Executor, Queries
@@ -28,5 +29,6 @@ __all__ = [
     "NotFound",
     "PoolTimeout",
     "Queries",
+    "SessionStateRefused",
     "TooManyRows",
 ]

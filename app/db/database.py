@@ -1,18 +1,28 @@
 """Database: the pool of connections, and itself an executor of single statements."""
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
 
-from app.db.connection import Connection, ServerConnection, set_codecs
-from app.db.errors import NotConnected
+from app.db.connection import Connection, Loan, TransactionLoan
+from app.db.errors import DatabaseUnavailable, NotConnected
+from app.db.keeper import Keeper
 from app.db.lease import Lease
+from app.db.opener import Opener, Password
+from app.db.options import PoolOptions
 from app.db.queries import Query
 from app.db.server import server_name
-from app.db.transaction import Isolation
+from app.db.statistics import PoolStatistics, snapshot
+from app.db.transaction import Isolation, TransactionOptions
+
+_log = logging.getLogger(__name__)
+_BETWEEN_ATTEMPTS = 0.2
 
 
 class Database:
@@ -22,10 +32,10 @@ class Database:
             article = await articles.get_article(db, slug="a-1", viewer_id=None)
             async with db.transaction() as tx: ...
 
-    `dsn` is a URL that asyncpg understands. `min_size` connections are opened by connect(), up to `max_size` when they
-    are all busy. Times are in seconds: `acquire_timeout` to wait for a free connection, `connect_timeout` to open one,
-    `statement_timeout` after which the server cancels a statement (0: never), `close_timeout` for close() to wait for
-    connections in use. `server_settings` are PostgreSQL's own, for every session.
+    `dsn` is a URL that asyncpg understands. docs/pool.md has a table of all settings; all times are in seconds.
+    `password`, if not in the URL, is a string, a file whose first line it is, or a function (a coroutine function, too)
+    that returns it: file and function are read for each new connection. `server_settings` are PostgreSQL's own, for
+    every session. `pgbouncer` says that the URL leads to a PgBouncer in transaction mode.
 
     Passed to a bound function it runs one statement, committed by itself, on any idle connection.
     """
@@ -36,49 +46,76 @@ class Database:
         *,
         min_size: int = 5,
         max_size: int = 15,
+        max_waiting: int = 1000,
         acquire_timeout: float = 5.0,
         connect_timeout: float = 5.0,
-        statement_timeout: float = 30.0,
         close_timeout: float = 10.0,
+        startup_wait: float = 0.0,
+        idle_timeout: float = 60.0,
+        max_lifetime: float = 1800.0,
+        keepalive: float = 30.0,
+        pre_ping: bool = True,
+        ping_after: float = 0.5,
+        statement_timeout: float = 30.0,
         application_name: str = "bindery",
         server_settings: Mapping[str, str] | None = None,
+        password: Password | None = None,
+        pgbouncer: bool = False,
     ) -> None:
-        if not 0 <= min_size <= max_size or max_size < 1:
-            raise ValueError(f"min_size ({min_size}) must be from 0 to max_size ({max_size}), and max_size at least 1")
         self.dsn = dsn
-        self.min_size = min_size
-        self.max_size = max_size
-        self.acquire_timeout = acquire_timeout
-        self.connect_timeout = connect_timeout
-        self.close_timeout = close_timeout
+        self.options = PoolOptions(
+            min_size=min_size,
+            max_size=max_size,
+            max_waiting=max_waiting,
+            acquire_timeout=acquire_timeout,
+            connect_timeout=connect_timeout,
+            close_timeout=close_timeout,
+            startup_wait=startup_wait,
+            idle_timeout=idle_timeout,
+            max_lifetime=max_lifetime,
+            keepalive=keepalive,
+            pre_ping=pre_ping,
+            ping_after=ping_after,
+        )
         self._server_settings = {
             "application_name": application_name,
             "statement_timeout": str(round(statement_timeout * 1000)),
             **(server_settings or {}),
         }
+        self._password = password
+        self._pgbouncer = pgbouncer
         self._lease: Lease | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Database {server_name(self.dsn)}>"
 
     async def connect(self) -> None:
-        """Open `min_size` connections, at least one; DatabaseUnavailable says which server and what to try."""
+        """Open the first connections, `min_size` and at least one, and keep the pool in shape from now on.
+
+        Raises DatabaseUnavailable, which says which server and what to try; with `startup_wait` only when the server
+        could not be reached for so long.
+        """
         if self._lease is not None:
             raise NotConnected("this Database is open already; close() it first")
-        lease = Lease(await self._pool(), self.dsn, self.max_size, self.connect_timeout)
+        lease = Lease(self._opener(), self.options)
         try:
-            for _ in range(max(self.min_size, 1)):
-                lease.give_to_next(await lease.open())
+            await self._open_first(lease)
         except BaseException:
             await lease.close(0)
             raise
         self._lease = lease
+        self._keeper = asyncio.create_task(Keeper(lease).run(), name=f"keeper of {self!r}")
 
     async def close(self) -> None:
         """Wait for connections in use, at most `close_timeout` seconds, and close them all; twice is once."""
         lease, self._lease = self._lease, None
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
         if lease is not None:
-            await lease.close(self.close_timeout)
+            await lease.close(self.options.close_timeout)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -89,48 +126,54 @@ class Database:
     ) -> None:
         await self.close()
 
-    @asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncGenerator[Connection]:
+    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]:
         """One connection for the block, each statement committed by itself; its session is reset if raw SQL ran in it.
 
         Waits `timeout` seconds (default: acquire_timeout) for a free one, then raises PoolTimeout.
         """
-        lease = self._open_lease()
-        server = await lease.take(self.acquire_timeout if timeout is None else timeout)
-        connection = Connection(server)
-        try:
-            yield connection
-        finally:
-            connection.give_back()
-            await lease.give_back(server)
+        return Loan(self._open_lease(), self.options.acquire_timeout if timeout is None else timeout)
 
-    @asynccontextmanager
-    async def transaction(
+    def transaction(
         self,
         *,
         isolation: Isolation | None = None,
         readonly: bool = False,
         deferrable: bool = False,
         timeout: float | None = None,
-    ) -> AsyncGenerator[Connection]:
+    ) -> AbstractAsyncContextManager[Connection]:
         """A connection in a transaction: committed when the block ends, rolled back on any exception.
 
         `timeout` is the wait for a free connection, as in acquire(). A transaction() inside it is a savepoint.
         """
-        async with (
-            self.acquire(timeout=timeout) as connection,
-            connection.transaction(isolation=isolation, readonly=readonly, deferrable=deferrable),
-        ):
-            yield connection
+        wait = self.options.acquire_timeout if timeout is None else timeout
+        return TransactionLoan(self._open_lease(), wait, TransactionOptions(isolation, readonly, deferrable))
 
     async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
         """What a bound function calls; see Executor."""
-        lease = self._open_lease()
-        server = lease.take_idle() or await lease.take(self.acquire_timeout)
+        lease = self._lease or self._open_lease()
+        server = lease.take_fresh() or await lease.take(self.options.acquire_timeout)
+        server.holder = asyncio.current_task()
+        was_idle = server.was_idle
         try:
             return await server.run_query(query, arguments)
+        except DatabaseUnavailable:
+            if not query.reads_only or not was_idle:
+                raise
         finally:
-            lease.give_to_next(server)
+            lease.give(server)
+        # The connection had died while it was idle, and running a read twice changes nothing.
+        return await self._run_again(lease, query, arguments)
+
+    def retire_connections(self) -> None:
+        """Replace every connection that is open now, each as soon as nobody uses it: after a password was changed."""
+        lease = self._open_lease()
+        for server in lease.connections:
+            server.expires, server.expiry = 0.0, "retired"
+        lease.changed.set()
+
+    def statistics(self) -> PoolStatistics:
+        """The pool's sizes at this moment, and what it has counted since it was opened."""
+        return snapshot(self._open_lease())
 
     async def execute(self, sql: str, *arguments: object) -> str:
         """Run raw SQL on any connection, committed by itself; the last command tag, `UPDATE 3`."""
@@ -154,21 +197,40 @@ class Database:
 
     def _open_lease(self) -> Lease:
         if self._lease is None:
-            raise NotConnected(
-                "the Database is not open: `await db.connect()`, or use it as `async with Database(...) as db`"
-            )
+            raise NotConnected("the Database is not open: `await db.connect()`, or `async with Database(...) as db`")
         return self._lease
 
-    async def _pool(self) -> "asyncpg.Pool[asyncpg.Record]":
-        """asyncpg's pool, told to keep nothing by itself: the lease decides when connections open and close."""
-        return await asyncpg.create_pool(
+    def _opener(self) -> Opener:
+        return Opener(
             self.dsn,
-            min_size=0,
-            max_size=self.max_size,
-            max_inactive_connection_lifetime=0,
-            max_queries=2**62,
-            connection_class=ServerConnection,
-            init=set_codecs,
-            timeout=self.connect_timeout,
+            self.options,
+            password=self._password,
             server_settings=self._server_settings,
+            pgbouncer=self._pgbouncer,
         )
+
+    async def _run_again(self, lease: Lease, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+        lease.counters.retries += 1
+        server = await lease.take(self.options.acquire_timeout)
+        server.holder = asyncio.current_task()
+        try:
+            return await server.run_query(query, arguments)
+        finally:
+            lease.give(server)
+
+    async def _open_first(self, lease: Lease) -> None:
+        give_up = monotonic() + self.options.startup_wait
+        while not lease.connections:
+            try:
+                await lease.open_now()
+            except DatabaseUnavailable as error:
+                if monotonic() >= give_up:
+                    raise
+                _log.warning("waiting for the database: %s", error)
+                await asyncio.sleep(_BETWEEN_ATTEMPTS)
+        # The first one showed that the server answers.
+        opened = await asyncio.gather(
+            *(lease.open_now() for _ in range(1, self.options.min_size)), return_exceptions=True
+        )
+        for error in filter(None, opened):
+            raise error

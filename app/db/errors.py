@@ -43,6 +43,10 @@ class NotConnected(BinderyError):
     """The Database was never opened or is closed, or the connection was given back already."""
 
 
+class SessionStateRefused(BinderyError):
+    """Behind a PgBouncer in transaction mode no statement may leave settings, locks or the like in its session."""
+
+
 class PoolTimeout(BinderyError):
     """No connection became free in time; the message says what the pool was doing."""
 

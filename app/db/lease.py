@@ -1,141 +1,270 @@
-"""Who holds which connection, and who waits: first come, first served, on top of asyncpg.Pool, which connects."""
+"""Who holds which connection.
+
+Idle connections lie on a stack, so that the same few stay warm and the others can be closed. Who finds none that is
+fresh queues for the next that is tested, opened or given back. Testing, opening and resetting are tasks of their own:
+nobody's cancellation loses a connection, and whichever is ready first serves whoever waits longest.
+"""
 
 import asyncio
-from collections import deque
+import random
+from bisect import insort
+from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
-import asyncpg
-from asyncpg.pool import Pool
+from app.db.errors import DatabaseUnavailable, NotConnected, PoolTimeout
+from app.db.opener import Opener
+from app.db.options import PoolOptions
+from app.db.queue import WaitingQueue
+from app.db.report import describe_pool
+from app.db.server_connection import ServerConnection
+from app.db.statistics import Counters
 
-from app.db.connection import ServerConnection
-from app.db.errors import NotConnected, PoolTimeout
-from app.db.server import connect_error
+SUSPECT = float("-inf")
+"""As the moment when the server last answered on a connection: so long ago that it is tested before it is lent."""
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
 
 
 class Lease:
-    """The connections of one pool: at most `max_size`, each lent to one holder at a time."""
+    """The connections of one pool, each lent to one holder at a time."""
 
-    def __init__(self, pool: "Pool[asyncpg.Record]", dsn: str, max_size: int, connect_timeout: float) -> None:
-        self.pool = pool
-        self.dsn = dsn
-        self.max_size = max_size
-        self.connect_timeout = connect_timeout
-        self.size = 0
-        self.open_connections: set[ServerConnection] = set()
+    def __init__(self, opener: Opener, options: PoolOptions) -> None:
+        self.opener = opener
+        self.options = options
+        self.counters = Counters()
+        self.connections: set[ServerConnection] = set()
         self.idle: list[ServerConnection] = []
-        self.waiters: deque[asyncio.Future[ServerConnection | None]] = deque()
+        self.queue = WaitingQueue(self._timed_out)
+        self.opening = 0
+        self.attempts = 0
+        self.last_error: Exception | None = None
+        self.retry_at = 0.0
         self.closing = False
-        self.all_returned = asyncio.Event()
+        self.changed = asyncio.Event()
+        self._delay = _FIRST_DELAY
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._test_after = options.ping_after if options.pre_ping else float("inf")
 
-    def take_idle(self) -> ServerConnection | None:
-        """The connection that was used last and is alive, or None."""
-        while self.idle:
-            connection = self.idle.pop()
-            if not connection.is_closed():
-                return connection
-            self._forget(connection)
+    def take_fresh(self) -> ServerConnection | None:
+        """The connection used last, if it was used just now and needs no test; None where take() has to be asked."""
+        if self.idle:
+            server = self.idle[-1]
+            now = monotonic()
+            if now - server.proven_at < self._test_after and not server.is_closed():
+                self.idle.pop()
+                server.lent_at = now
+                self.counters.acquires += 1
+                return server
         return None
 
     async def take(self, timeout: float) -> ServerConnection:
-        """A connection within `timeout` seconds: an idle one, a new one, or the next that is given back.
+        """A connection within `timeout` seconds: the next that turns out alive, is opened or is given back.
 
-        Raises PoolTimeout, DatabaseUnavailable when a new connection cannot be opened, NotConnected when closing.
+        Raises PoolTimeout when none comes in time, when too many wait already, or when every holder waits as well;
+        DatabaseUnavailable when there is none and none can be opened; NotConnected when the pool is closed meanwhile.
         """
+        if self.closing:
+            raise NotConnected("the Database is closed")
+        began = monotonic()
+        self._refuse_hopeless()
+        waiter = self.queue.join(began + timeout, self.attempts + 1)
+        self._send_for_one()
         try:
-            async with asyncio.timeout(timeout):
-                while True:
-                    if self.closing:
-                        raise NotConnected("the Database is closed; it lends no connection any more")
-                    connection = self.take_idle() or (await self.open() if self.size < self.max_size else None)
-                    connection = connection or await self._wait()
-                    if connection is not None:
-                        return connection
-        except TimeoutError:
-            raise PoolTimeout(self._describe(timeout)) from None
-
-    async def open(self) -> ServerConnection:
-        """A new connection; DatabaseUnavailable says which server and what to try."""
-        self.size += 1
-        try:
-            proxy: Any = await self.pool.acquire(timeout=self.connect_timeout)
-        except BaseException as error:
-            self.size -= 1
-            self._wake_one(None)
-            if isinstance(error, Exception):
-                raise connect_error(self.dsn, error) from error
-            raise
-        connection: ServerConnection = proxy.itself
-        self.open_connections.add(connection)
-        return connection
-
-    async def _wait(self) -> ServerConnection | None:
-        """The next connection given back, or None where one may be opened instead."""
-        future = asyncio.get_running_loop().create_future()
-        self.waiters.append(future)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.give_to_next(future.result())
+            server = await waiter.future
+        except BaseException:
+            if lent := self.queue.leave(waiter):
+                self.give(lent)
             raise
         finally:
-            if future in self.waiters:
-                self.waiters.remove(future)
+            self.queue.tasks.discard(waiter.task)
+            self.counters.waited(monotonic() - began)
+        server.lent_at = monotonic()
+        self.counters.acquires += 1
+        return server
 
-    async def give_back(self, connection: ServerConnection) -> None:
-        """Reset the session if raw SQL ran in it, then lend it to whoever waits longest."""
-        if connection.dirty and not connection.is_closed():
-            try:
-                await connection.reset(timeout=self.connect_timeout)
-                connection.dirty = False
-            except BaseException:
-                connection.terminate()
-                self.give_to_next(connection)
-                raise
-        self.give_to_next(connection)
+    def give(self, server: ServerConnection) -> None:
+        """Take a connection back for whoever waits longest, or onto the stack; reset or closed first if need be."""
+        server.holder = server.acquired_at = server.running = None
+        now = monotonic()
+        if server.dirty or server.is_closed() or now > server.expires or self.closing:
+            self._mend(server)
+            return
+        server.idle_since = server.proven_at = now
+        if self.queue.waiters and self.queue.serve(server):
+            server.was_idle = False
+            return
+        server.was_idle = True
+        self.idle.append(server)
 
-    def give_to_next(self, connection: ServerConnection | None) -> None:
-        """Lend it on, keep it, or count it out when it is closed."""
-        if connection is not None and connection.is_closed():
-            self._forget(connection)
-            connection = None
-        if not self._wake_one(connection) and connection is not None:
-            self.idle.append(connection)
-        if self.size == len(self.idle):
-            self.all_returned.set()
+    def open_one(self) -> None:
+        """Begin to open a connection, unless as many as allowed are open or on the way."""
+        if self._may_open():
+            self.opening += 1
+            self.attempts += 1
+            self._in_background(self._open(self.attempts))
 
-    def _wake_one(self, connection: ServerConnection | None) -> bool:
-        while self.waiters:
-            future = self.waiters.popleft()
-            if not future.done():
-                future.set_result(connection)
-                return True
-        return False
+    async def open_now(self) -> None:
+        """Open one more connection and lend it to whoever waits, or keep it idle; DatabaseUnavailable."""
+        self.opening += 1
+        await self._connect()
+
+    def evict(self, server: ServerConnection, reason: str) -> None:
+        """Close a connection at once and count why; whoever waits is sent another one."""
+        server.terminate()
+        if server in self.connections:
+            self.connections.remove(server)
+            self.counters.evictions[reason] += 1
+        if server in self.idle:
+            self.idle.remove(server)
+        if self.queue.waiters:
+            self._send_for_one()
+        self.changed.set()
+
+    def test(self, server: ServerConnection) -> asyncio.Task[None]:
+        """Take an idle connection aside until the server answered on it; close it where it does not."""
+        self.idle.remove(server)
+        server.lent_at = monotonic()
+        return self._in_background(self._test(server))
 
     async def close(self, timeout: float) -> None:
-        """Lend nothing more, wait up to `timeout` seconds until every connection is given back, then close them all."""
+        """Lend nothing more, wait up to `timeout` seconds for what is lent, then close everything."""
         self.closing = True
-        while self._wake_one(None):
-            pass
+        self.queue.close("the Database was closed while this task waited", NotConnected)
         try:
             async with asyncio.timeout(timeout):
-                while self.size > len(self.idle):
-                    self.all_returned.clear()
-                    await self.all_returned.wait()
-                await asyncio.gather(*(connection.close() for connection in self.idle))
+                while len(self.connections) > len(self.idle):
+                    self.changed.clear()
+                    await self.changed.wait()
+                await asyncio.gather(*(server.close() for server in self.idle), return_exceptions=True)
         except TimeoutError:
-            for connection in self.open_connections:
-                connection.terminate()
-        await self.pool.close()
+            self.counters.evictions["closing"] += len(self.connections) - len(self.idle)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            self.opener.terminate()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            # Once more for what a task was opening, and for asyncpg to end its own tasks.
+            self.opener.terminate()
+            await asyncio.sleep(0)
 
-    def _forget(self, connection: ServerConnection) -> None:
-        self.size -= 1
-        self.open_connections.discard(connection)
+    def _may_open(self) -> bool:
+        """Whether there is room; while the server cannot be reached one attempt at a time is enough."""
+        busy = self.last_error is not None and self.opening
+        return not busy and not self.closing and len(self.connections) + self.opening < self.options.max_size
 
-    def _describe(self, timeout: float) -> str:
-        busy = self.size - len(self.idle)
-        return (
-            f"no connection became free within {timeout:g} s: {self.size} open of at most {self.max_size}, "
-            f"{busy} in use, {len(self.idle)} idle, {len(self.waiters)} more waiting; "
-            "raise DB_POOL_SIZE or DB_MAX_OVERFLOW, or hold connections for a shorter time"
-        )
+    def _send_for_one(self) -> None:
+        """For a new waiter: test the idle connection that was used last, or open one."""
+        if not self.idle:
+            self.open_one()
+        elif self.idle[-1].is_closed():
+            self.evict(self.idle[-1], "dead")
+        else:
+            self.test(self.idle[-1])
+
+    async def _test(self, server: ServerConnection) -> None:
+        try:
+            async with asyncio.timeout(self.options.connect_timeout):
+                await server.ping()
+        except Exception:
+            # Whatever it was, the server did not answer.
+            self.evict(server, "dead")
+            return
+        self.counters.pings += 1
+        server.proven_at = monotonic()
+        if self.closing or server.proven_at > server.expires:
+            self._mend(server)
+        elif not self.queue.serve(server):
+            # Not on top: the ones that were used since then are warmer.
+            insort(self.idle, server, key=lambda each: each.idle_since)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it as a task that close() knows of."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _timed_out(self) -> PoolTimeout:
+        self.counters.timeouts += 1
+        return PoolTimeout(describe_pool(self, "no connection became free in time"))
+
+    def _refuse_hopeless(self) -> None:
+        """PoolTimeout at once for whom waiting cannot help: the queue is full, or every holder waits itself."""
+        if self.idle or self._may_open():
+            return
+        problem = None
+        if len(self.queue.waiters) >= self.options.max_waiting:
+            problem = f"{self.options.max_waiting} tasks wait for a connection already, as many as allowed"
+        elif not self.opening and self._holders_wait():
+            problem = "every connection is held by a task that itself waits for one more, so none will become free"
+        if problem:
+            self.counters.refusals += 1
+            raise PoolTimeout(describe_pool(self, problem))
+
+    def _holders_wait(self) -> bool:
+        """Whether every holder waits: those in the queue, and the current task, which is about to."""
+        current, waiting = asyncio.current_task(), self.queue.tasks
+        return all(server.holder is current or server.holder in waiting for server in self.connections)
+
+    def _mend(self, server: ServerConnection) -> None:
+        if server.lost or server.is_closed():
+            self.evict(server, "fatal" if server.lost else "dead")
+            self._suspect_idle()
+        elif self.closing:
+            self.evict(server, "closing")
+        elif monotonic() > server.expires:
+            self.evict(server, server.expiry)
+        else:
+            server.lent_at = monotonic()
+            self._in_background(self._reset(server))
+
+    def _suspect_idle(self) -> None:
+        """A connection died: test the idle ones, which may have died with it, before they are lent again."""
+        for server in self.idle:
+            server.proven_at = SUSPECT
+        self.changed.set()
+
+    async def _reset(self, server: ServerConnection) -> None:
+        """Make the session as it was when it was opened, or close it where that cannot be done."""
+        try:
+            async with asyncio.timeout(self.options.connect_timeout):
+                await server.restore()
+        except Exception:
+            # Whatever it was, a session in an unknown state must not be lent.
+            self.evict(server, "reset")
+            return
+        self.counters.resets += 1
+        self.give(server)
+
+    async def _connect(self) -> None:
+        try:
+            server = await self.opener.open()
+        except DatabaseUnavailable as error:
+            self.last_error = error
+            self.counters.connect_failures += 1
+            # Longer each time, and never in step with the other processes that lost the same server.
+            self.retry_at = monotonic() + self._delay * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+            self._delay = min(self._delay * 2, _LONGEST_DELAY)
+            raise
+        finally:
+            self.opening -= 1
+        self.last_error = None
+        self.retry_at, self._delay = 0.0, _FIRST_DELAY
+        self.counters.connects += 1
+        self.connections.add(server)
+        server.add_termination_listener(lambda _: self.changed.set())
+        self.give(server)
+
+    async def _open(self, attempt: int) -> None:
+        try:
+            await self._connect()
+        except DatabaseUnavailable as error:
+            self.changed.set()
+            if self.connections:
+                # They will serve whoever waits; the next attempt is the keeper's, after a pause.
+                return
+            self.queue.fail(attempt, error)
+        for _ in range(len(self.queue.waiters) - self.opening):
+            self.open_one()

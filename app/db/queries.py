@@ -15,12 +15,13 @@ statement that returns none.
 import difflib
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import asyncpg
 
+from app.db.effects import effects_of
 from app.db.errors import BadArgument, BindingError, Conflict, NotFound, TooManyRows
 from app.db.rows import RowBuilder, RowType, split_optional
 from app.db.sqlfile import Statement, load_statements
@@ -45,11 +46,13 @@ class Query:
         "conflicts",
         "function",
         "parameters",
+        "reads_only",
         "references",
         "resource",
         "row_type",
         "statement",
         "text",
+        "touches_session",
     )
 
     def __init__(self, statement: Statement, cardinality: str, row_type: RowType | None, queries: "Queries") -> None:
@@ -59,6 +62,9 @@ class Query:
         self.row_type = row_type
         self.text = statement.text
         self.parameters = statement.parameters
+        effects = effects_of(statement.text, queries.harmless)
+        self.touches_session = effects.touches_session
+        self.reads_only = effects.reads_only
         self.resource = queries.resource
         self.conflicts = queries.conflicts
         self.references = queries.references
@@ -136,7 +142,9 @@ class Queries:
     """The statements of one SQL file and the functions bound to them.
 
     `resource` is what NotFound calls a missing row, `conflicts` maps a unique constraint to the field at fault, and
-    `references` maps a foreign key to the resource that turned out to be gone. Raises SQLFileError for a bad file.
+    `references` maps a foreign key to the resource that turned out to be gone. `harmless` names functions of one's own
+    that leave the session alone and write nothing: without it a statement that calls them costs a reset of the session
+    each time. Raises SQLFileError for a bad file.
     """
 
     def __init__(
@@ -146,11 +154,13 @@ class Queries:
         resource: str | None = None,
         conflicts: Mapping[str, str] | None = None,
         references: Mapping[str, str] | None = None,
+        harmless: Collection[str] = (),
     ) -> None:
         self.path = path
         self.resource = resource or path.stem
         self.conflicts = dict(conflicts or {})
         self.references = dict(references or {})
+        self.harmless = frozenset(harmless)
         self.statements = load_statements(path)
         self.bound: dict[str, Query] = {}
 

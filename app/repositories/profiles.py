@@ -13,6 +13,7 @@ queries = Queries(
         "follows_follower_id_fkey": "viewer",
         "follows_followed_id_fkey": "profile",
     },
+    harmless={"known_viewer"},
 )
 
 

@@ -1,0 +1,117 @@
+"""Opens connections, through asyncpg.Pool, with the password of the moment."""
+
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from app.db.errors import BinderyError, DatabaseUnavailable
+from app.db.options import PoolOptions
+from app.db.pgbouncer import BouncedConnection
+from app.db.server import connect_error
+from app.db.server_connection import DriverConnection, ServerConnection, set_codecs
+
+if TYPE_CHECKING:
+    from asyncpg.pool import Pool
+
+Password = str | Path | Callable[[], str | Awaitable[str]]
+# So that connections opened together do not all end, and open again, together.
+_LIFETIME_JITTER = 0.1
+
+
+class Opener:
+    """asyncpg's pool, told to keep nothing by itself: the lease decides when connections open and close."""
+
+    def __init__(
+        self,
+        dsn: str,
+        options: PoolOptions,
+        *,
+        password: Password | None,
+        server_settings: Mapping[str, str],
+        pgbouncer: bool,
+    ) -> None:
+        self.dsn = dsn
+        self._options = options
+        connection_class = BouncedConnection if pgbouncer else ServerConnection
+        self._arguments: dict[str, Any] = {
+            "server_settings": dict(server_settings),
+            "connection_class": connection_class,
+            "statement_cache_size": connection_class.statement_cache_size,
+        }
+        self._settings_of_transactions = ""
+        if pgbouncer:
+            # PgBouncer refuses settings that it does not know when a client connects, and would lose the others.
+            name = self._arguments["server_settings"].pop("application_name")
+            self._settings_of_transactions = _set_local(self._arguments["server_settings"])
+            self._arguments["server_settings"] = {"application_name": name}
+        if password is not None:
+            self._arguments["password"] = password if isinstance(password, str) else _reader(password)
+        self._pool: Pool[asyncpg.Record] | None = None
+
+    async def open(self) -> ServerConnection:
+        """A new connection; DatabaseUnavailable says which server and what to try."""
+        try:
+            self._pool = self._pool or await self._create_pool()
+            proxy: Any = await self._pool.acquire(timeout=self._options.connect_timeout)
+        except BinderyError:
+            raise
+        except Exception as error:
+            raise connect_error(self.dsn, error) from error
+        server: ServerConnection = proxy.itself
+        # What was set up so far is how each connection begins.
+        server.dirty = server.beyond_reset = False
+        server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
+        server.settings_of_transactions = self._settings_of_transactions
+        return server
+
+    def terminate(self) -> None:
+        """Close every connection at once."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _create_pool(self) -> "Pool[asyncpg.Record]":
+        return await asyncpg.create_pool(
+            self.dsn,
+            min_size=0,
+            max_size=self._options.max_size,
+            max_inactive_connection_lifetime=0,
+            max_queries=2**62,
+            init=_set_codecs,
+            timeout=self._options.connect_timeout,
+            **self._arguments,
+        )
+
+
+async def _set_codecs(connection: DriverConnection) -> None:
+    # In a transaction, so that behind PgBouncer the driver's look at the types stays in one session.
+    async with connection.transaction():
+        await set_codecs(connection)
+
+
+def _set_local(settings: Mapping[str, str]) -> str:
+    """These settings for one transaction, as one text."""
+    return "".join(f"set local {name} = '{value.replace(chr(39), chr(39) * 2)}';" for name, value in settings.items())
+
+
+def _reader(password: Path | Callable[[], str | Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+    """Reads the password anew for each connection."""
+
+    async def read() -> str:
+        if isinstance(password, Path):
+            return _first_line(password)
+        value = password()
+        return await value if inspect.isawaitable(value) else value
+
+    return read
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text().partition("\n")[0]
+    except OSError as error:
+        raise DatabaseUnavailable(f"cannot read the password from {file}: {error.strerror}") from error

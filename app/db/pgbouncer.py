@@ -1,0 +1,79 @@
+"""Connections through a PgBouncer in transaction mode, where every transaction may run in another session."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+import asyncpg
+
+from app.db.effects import session_state
+from app.db.errors import SessionStateRefused
+from app.db.queries import Query
+from app.db.server_connection import Prepared, ServerConnection
+from app.db.transaction import TransactionOptions, transaction_block
+
+
+class BouncedConnection(ServerConnection):
+    """A connection that keeps within transactions: nothing is prepared for later, and nothing needs to be reset.
+
+    A statement that would leave something in the session is refused, since someone else would find it there.
+    """
+
+    # Then asyncpg gives its prepared statements no name under which another client of the session could find them.
+    statement_cache_size = 0
+
+    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+        """Run a named statement, parsing and executing it in one transaction."""
+        async with self._one_session(query.text):
+            return await super().run_query(query, arguments)
+
+    async def prepare_query(self, query: Query) -> Prepared:
+        """Prepare a named statement for this one time."""
+        prepared = await super().prepare_query(query)
+        self.prepared.clear()
+        return prepared
+
+    def get_reset_query(self) -> str:
+        """Nothing: the next transaction may be in another session."""
+        return ""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        """asyncpg's, in one session; several statements in one text are so by themselves."""
+        _refuse_session_state(query)
+        async with self._one_session(query) if args else nullcontext():
+            return await super().execute(query, *args, timeout=timeout)
+
+    async def executemany(
+        self, command: str, args: Iterable[Sequence[object]], *, timeout: float | None = None
+    ) -> None:
+        """asyncpg's, in one session."""
+        async with self._one_session(command):
+            await super().executemany(command, args, timeout=timeout)
+
+    async def fetch(self, query: str, *args: object, **options: Any) -> list[asyncpg.Record]:
+        """asyncpg's, in one session."""
+        async with self._one_session(query):
+            return await super().fetch(query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: object, **options: Any) -> asyncpg.Record | None:
+        """asyncpg's, in one session."""
+        async with self._one_session(query):
+            return await super().fetchrow(query, *args, **options)
+
+    async def fetchval(self, query: str, *args: object, **options: Any) -> Any:
+        """asyncpg's, in one session."""
+        async with self._one_session(query):
+            return await super().fetchval(query, *args, **options)
+
+    def _one_session(self, sql: str) -> AbstractAsyncContextManager[None]:
+        """A transaction around the block, unless it is in one; SessionStateRefused where more would be left than that."""
+        _refuse_session_state(sql)
+        return nullcontext() if self.is_in_transaction() else transaction_block(self, TransactionOptions())
+
+
+def _refuse_session_state(sql: str) -> None:
+    if state := session_state(sql):
+        raise SessionStateRefused(
+            f"{state} would stay in a session that PgBouncer lends to others after this transaction; "
+            "use SET LOCAL and pg_advisory_xact_lock(), or connect past PgBouncer"
+        )

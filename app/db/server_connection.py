@@ -1,0 +1,210 @@
+"""The connection that asyncpg opens: it keeps its prepared statements, and knows what it takes to lend it again."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from app.db.effects import outlives_reset
+from app.db.errors import DatabaseUnavailable
+from app.db.queries import Query
+from app.db.rows import RowBuilder
+
+if TYPE_CHECKING:
+    import asyncio
+
+    DriverConnection = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes are generic to the type checker only
+    DriverConnection = asyncpg.Connection
+
+CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+)
+# asyncpg's own reset forgets these. A statement prepared with SQL's PREPARE has a name that only its author knows, so
+# its session is given up: the error makes whoever resets close the connection.
+_RESET = """
+set session authorization default;
+reset role;
+discard temp;
+discard sequences;
+do $$ begin
+    if exists (select from pg_catalog.pg_prepared_statements where from_sql) then
+        raise 'the session has prepared statements of its own';
+    end if;
+end $$;
+"""
+
+
+class Prepared:
+    """A statement prepared on one connection, its columns verified against the row type."""
+
+    __slots__ = ("build", "fetch", "has_columns", "statement")
+
+    def __init__(self, statement: "PreparedStatement[asyncpg.Record]", query: Query) -> None:
+        columns = [attribute.name for attribute in statement.get_attributes()]
+        self.statement = statement
+        self.fetch = statement.fetch
+        self.has_columns = bool(columns)
+        self.build: RowBuilder = query.builder(columns)
+
+    def rows(self, records: list[asyncpg.Record]) -> list[Any]:
+        """The records as rows; without columns the number of rows that the statement touched just now."""
+        if self.has_columns:
+            return list(map(self.build, records))
+        return [rows_touched(self.statement.get_statusmsg())]
+
+
+class ServerConnection(DriverConnection):
+    """One session on the server; `holder`, `acquired_at`, `running` and `lent_at` say who has it, and for what."""
+
+    statement_cache_size = 100
+    """What asyncpg keeps of raw SQL; named statements are kept beside it, all of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: dict[Query, Prepared] = {}
+        self.dirty = False
+        self.beyond_reset = False
+        self.lost = False
+        self.holder: asyncio.Task[Any] | None = None
+        self.acquired_at: tuple[str, int] | None = None
+        self.running: str | None = None
+        self.lent_at = 0.0
+        self.idle_since = 0.0
+        self.proven_at = 0.0
+        self.was_idle = False
+        self.expires = float("inf")
+        self.expiry = "lifetime"
+        self.settings_of_transactions = ""
+
+    @property
+    def itself(self) -> "ServerConnection":
+        """This object, also when asked through asyncpg.Pool's proxy, which hides it."""
+        return self
+
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open; a closed connection has none."""
+        return not self.is_closed() and super().is_in_transaction()
+
+    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+        """Run a named statement; errors come as those of app.db where it has one."""
+        self.running = query.function
+        if query.touches_session:
+            self.dirty = True
+        try:
+            prepared = self.prepared.get(query) or await self.prepare_query(query)
+            return prepared.rows(await prepared.fetch(*arguments))
+        except asyncpg.InvalidCachedStatementError:
+            # A migration changed the columns. Preparing again helps, but not inside the transaction that this ended.
+            self.prepared.clear()
+            if self.is_in_transaction():
+                raise
+            return await self._run_anew(query, arguments)
+        except asyncpg.OutdatedSchemaCacheError:
+            # A composite type changed and the driver closed the statement, which ran and may have written: not again.
+            self.prepared.pop(query, None)
+            raise
+        except Exception as error:
+            self._raise_translated(error, query, arguments)
+            raise
+        except BaseException:
+            # Cancelled: the server is told to stop, and only a reset waits until it has.
+            self.dirty = True
+            raise
+
+    async def prepare_query(self, query: Query) -> Prepared:
+        """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
+        try:
+            statement = await self.prepare(query.text)
+        except asyncpg.SyntaxOrAccessError as error:
+            raise query.refused(error) from error
+        prepared = self.prepared[query] = Prepared(statement, query)
+        return prepared
+
+    async def _run_anew(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+        try:
+            prepared = await self.prepare_query(query)
+            return prepared.rows(await prepared.fetch(*arguments))
+        except Exception as error:
+            self._raise_translated(error, query, arguments)
+            raise
+
+    def _raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
+        """Raise the layer's own error for the driver's; return where it has none."""
+        translated = self.lost_by(error, query.function) or query.translate(error, arguments)
+        if translated is not error:
+            raise translated from error
+
+    def lost_by(self, error: Exception, step: str) -> DatabaseUnavailable | None:
+        """The error for a connection that broke in this step, which is then not lent again; None if it still works."""
+        if isinstance(error, TimeoutError) and not self.is_closed():
+            # The caller's own time-out: the server is told to stop, and only a reset waits until it has.
+            self.dirty = True
+            return None
+        if isinstance(error, CONNECTION_LOST) or self.is_closed():
+            self.dirty = self.lost = True
+            return DatabaseUnavailable(f"the connection was lost during {step}: {error}")
+        return None
+
+    def before_raw(self, sql: str) -> None:
+        """Raw SQL is about to run here: it may leave anything in the session."""
+        self.running = sql
+        self.dirty = True
+        if outlives_reset(sql):
+            self.beyond_reset = True
+
+    def give_up(self) -> None:
+        """Have this connection closed when it is given back: it is in a state that no reset is sure to undo."""
+        self.dirty = self.beyond_reset = True
+
+    async def ping(self) -> None:
+        """Make the server answer; an error means that the connection is dead."""
+        await self.execute("select")
+
+    def get_reset_query(self) -> str:
+        """What makes the session as it was when it was opened; asyncpg's hook."""
+        return super().get_reset_query() + _RESET
+
+    async def set_type_codec(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        await super().set_type_codec(*args, **options)
+
+    async def reset_type_codec(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        await super().reset_type_codec(*args, **options)
+
+    async def set_builtin_type_codec(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        await super().set_builtin_type_codec(*args, **options)
+
+    def add_query_logger(self, *args: Any, **options: Any) -> None:
+        """asyncpg's; no reset undoes it."""
+        self.give_up()
+        super().add_query_logger(*args, **options)
+
+    async def restore(self) -> None:
+        """Undo whatever raw SQL did to the session; an error means that it cannot be undone."""
+        if self.beyond_reset:
+            raise asyncpg.InterfaceError("what was done to this session cannot be undone")
+        await self.reset()
+        self.dirty = False
+
+
+async def set_codecs(connection: DriverConnection) -> None:
+    """json and jsonb come and go as Python values; asyncpg itself leaves them text."""
+    for type_name in ("json", "jsonb"):
+        await connection.set_type_codec(type_name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+def rows_touched(status: str | None) -> int:
+    """The count at the end of a command tag: 3 for `UPDATE 3`, 0 for `CREATE TABLE`."""
+    count = (status or "").rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0

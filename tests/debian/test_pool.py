@@ -1,0 +1,25 @@
+"""The pool on PostgreSQL 15: what the tests of the pool say of 18 is as true here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.db.conftest import network  # noqa: F401 - a fixture
+from tests.db.test_acquire import *  # noqa: F403 - the same tests on another server
+from tests.db.test_effects import *  # noqa: F403 - the same tests on another server
+from tests.db.test_health import *  # noqa: F403 - the same tests on another server
+from tests.db.test_lifecycle import *  # noqa: F403 - the same tests on another server
+from tests.db.test_session_state import *  # noqa: F403 - the same tests on another server
+from tests.debian.conftest import DebianPostgres
+from tests.debian.databases import fresh_database
+
+pytestmark = pytest.mark.debian
+
+
+@pytest.fixture
+def database_url(debian_postgres: DebianPostgres) -> Iterator[str]:
+    """A database on PostgreSQL 15, in place of the one on the embedded server."""
+    with fresh_database(debian_postgres.dsn) as dsn:
+        yield dsn
