@@ -146,7 +146,7 @@ async def test_close_waits_no_longer_than_told(database_url: str) -> None:
     await db.connect()
     async with db.acquire() as connection:
         await db.close()
-        with pytest.raises(asyncpg.InterfaceError):
+        with pytest.raises(DatabaseUnavailable, match="connection is closed"):
             await connection.fetchval("select 1")
 
 
