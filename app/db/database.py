@@ -166,10 +166,7 @@ class Database:
 
     def retire_connections(self) -> None:
         """Replace every connection that is open now, each as soon as nobody uses it: after a password was changed."""
-        lease = self._open_lease()
-        for server in lease.connections:
-            server.expires, server.expiry = 0.0, "retired"
-        lease.changed.set()
+        self._open_lease().retire()
 
     def statistics(self) -> PoolStatistics:
         """The pool's sizes at this moment, and what it has counted since it was opened."""

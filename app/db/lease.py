@@ -41,6 +41,7 @@ class Lease:
         self.attempts = 0
         self.last_error: Exception | None = None
         self.retry_at = 0.0
+        self._outdated = 0
         self.closing = False
         self.changed = asyncio.Event()
         self._delay = _FIRST_DELAY
@@ -108,7 +109,15 @@ class Lease:
     async def open_now(self) -> None:
         """Open one more connection and lend it to whoever waits, or keep it idle; DatabaseUnavailable."""
         self.opening += 1
-        await self._connect()
+        self.attempts += 1
+        await self._connect(self.attempts)
+
+    def retire(self) -> None:
+        """Replace every connection that is open or on the way, each as soon as nobody uses it."""
+        for server in self.connections:
+            server.expires, server.expiry = 0.0, "retired"
+        self._outdated = self.attempts
+        self.changed.set()
 
     def evict(self, server: ServerConnection, reason: str) -> None:
         """Close a connection at once and count why; whoever waits is sent another one."""
@@ -238,7 +247,7 @@ class Lease:
         self.counters.resets += 1
         self.give(server)
 
-    async def _connect(self) -> None:
+    async def _connect(self, attempt: int) -> None:
         try:
             server = await self.opener.open()
         except DatabaseUnavailable as error:
@@ -254,17 +263,20 @@ class Lease:
         self.retry_at, self._delay = 0.0, _FIRST_DELAY
         self.counters.connects += 1
         self.connections.add(server)
+        if attempt <= self._outdated:
+            server.expires, server.expiry = 0.0, "retired"
         server.add_termination_listener(lambda _: self.changed.set())
         self.give(server)
 
     async def _open(self, attempt: int) -> None:
         try:
-            await self._connect()
+            await self._connect(attempt)
         except DatabaseUnavailable as error:
             self.changed.set()
             if self.connections:
                 # They will serve whoever waits; the next attempt is the keeper's, after a pause.
                 return
-            self.queue.fail(attempt, error)
+            if attempt > self._outdated:
+                self.queue.fail(attempt, error)
         for _ in range(len(self.queue.waiters) - self.opening):
             self.open_one()

@@ -66,7 +66,7 @@ class BouncedConnection(ServerConnection):
             return await super().fetchval(query, *args, **options)
 
     def _one_session(self, sql: str) -> AbstractAsyncContextManager[None]:
-        """A transaction around the block, unless it is in one; SessionStateRefused where more would stay behind."""
+        """A transaction around the block, unless it is in one; SessionStateRefused where `sql` would outlive it."""
         _refuse_session_state(sql)
         return nullcontext() if self.is_in_transaction() else transaction_block(self, TransactionOptions())
 

@@ -84,12 +84,11 @@ async def test_transactions_and_savepoints_hold(db: Database) -> None:
     async def write(number: int) -> None:
         async with db.transaction() as tx:
             await add_note(tx, body=f"kept {number}")
-            try:
+            with pytest.raises(LookupError):
                 async with tx.transaction():
                     await add_note(tx, body=f"undone {number}")
                     raise LookupError
-            except LookupError:
-                assert await get_number(tx, number=number) == number
+            assert await get_number(tx, number=number) == number
             await asyncio.sleep(0)
 
     await asyncio.gather(*(write(number) for number in range(30)))
@@ -112,7 +111,7 @@ async def test_settings_hold_in_every_transaction_and_nowhere_else(db: Database,
     assert set(values) == {"off 30s"}
     for _ in range(4):
         with psycopg.connect(bounced, autocommit=True) as other:
-            assert other.execute(psycopg.sql.SQL(asked)).fetchone() == ("on 0",)
+            assert other.execute(asked).fetchone() == ("on 0",)
 
 
 async def test_a_statement_that_takes_too_long_is_stopped(bounced: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.db.conftest import network  # noqa: F401 - a fixture
+from tests.db.conftest import network
 from tests.db.test_acquire import *  # noqa: F403 - the same tests on another server
 from tests.db.test_effects import *  # noqa: F403 - the same tests on another server
 from tests.db.test_health import *  # noqa: F403 - the same tests on another server
@@ -15,6 +15,7 @@ from tests.db.test_session_state import *  # noqa: F403 - the same tests on anot
 from tests.debian.conftest import DebianPostgres
 from tests.debian.databases import fresh_database
 
+__all__ = ["network"]
 pytestmark = pytest.mark.debian
 
 
