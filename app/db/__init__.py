@@ -4,6 +4,7 @@ from app.db.connection import Connection
 from app.db.database import Database
 from app.db.errors import (
     BadArgument,
+    BadRow,
     BinderyError,
     BindingError,
     Conflict,
@@ -18,6 +19,7 @@ from app.db.queries import Executor, Queries
 
 __all__ = [
     "BadArgument",
+    "BadRow",
     "BinderyError",
     "BindingError",
     "Conflict",

@@ -9,7 +9,6 @@ from asyncpg.prepared_stmt import PreparedStatement
 from app.db.effects import outlives_reset
 from app.db.errors import DatabaseUnavailable
 from app.db.queries import Query
-from app.db.rows import RowBuilder
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,21 +40,25 @@ end $$;
 
 
 class Prepared:
-    """A statement prepared on one connection, its columns verified against the row type."""
+    """A statement prepared on one connection, its parameters and columns verified against the signature.
+
+    `fetch` yields the records, for a stream a cursor; `build` makes a list of rows of them.
+    """
 
     __slots__ = ("build", "fetch", "has_columns", "statement")
 
     def __init__(self, statement: "PreparedStatement[asyncpg.Record]", query: Query) -> None:
-        columns = [attribute.name for attribute in statement.get_attributes()]
+        columns = statement.get_attributes()
+        run: Any = statement.cursor if query.cardinality == "stream" else statement.fetch
         self.statement = statement
-        self.fetch = statement.fetch
+        self.fetch = query.strict(run, statement.get_parameters())
         self.has_columns = bool(columns)
-        self.build: RowBuilder = query.builder(columns)
+        self.build = query.list_builder(columns)
 
     def rows(self, records: list[asyncpg.Record]) -> list[Any]:
         """The records as rows; without columns the number of rows that the statement touched just now."""
         if self.has_columns:
-            return list(map(self.build, records))
+            return self.build(records)
         return [rows_touched(self.statement.get_statusmsg())]
 
 
@@ -115,7 +118,10 @@ class ServerConnection(DriverConnection):
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
         try:
             statement = await self.prepare(query.text)
-        except asyncpg.SyntaxOrAccessError as error:
+        except asyncpg.PostgresError as error:
+            # A literal that is no value of its type, such as 'x'::int, is a DataError, and it has a position, too.
+            if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
+                raise
             raise query.refused(error) from error
         prepared = self.prepared[query] = Prepared(statement, query)
         return prepared

@@ -121,7 +121,7 @@ async def test_a_field_that_the_constructor_does_not_take_has_no_column(load: Lo
 
 
 async def test_a_field_with_a_default_still_has_a_column(load: Load, db: Database) -> None:
-    with pytest.raises(BindingError, match=r"no column for field Counted\.shout$"):
+    with pytest.raises(BindingError, match=r"no column for field Counted\.shout\n"):
         await read(load, db, Counted, "select 'ann' as name")
 
 
@@ -160,7 +160,7 @@ async def test_a_row_of_one_column_can_be_its_value(load: Load, db: Database) ->
     }
     for sql, value in values.items():
         assert await read(load, db, type(value), f"select {sql} where true") == value or value is None
-        assert await read(load, db, str | int | None, f"select {sql}") == value
+        assert await read(load, db, str | bool | bytes | list[int] | None, f"select {sql}") == value
     assert await read(load, db, str | bytes, "select 'ann'") == "ann"
     assert await read(load, db, list[list[str]], "select array['a', 'b'] union all select '{}'") == [["a", "b"], []]
 
@@ -251,7 +251,7 @@ async def test_columns_that_are_not_the_fields_are_refused_by_name(
     for condition in ("", " where false"):
         with pytest.raises(BindingError) as refusal:
             await read(load, db, cardinality(row_type), f"select {columns}{condition}")
-        assert str(refusal.value) == f"things.sql:1:1: get_thing: {problem}"
+        assert str(refusal.value).splitlines()[0] == f"things.sql:1:1: get_thing: {problem}"
 
 
 async def test_columns_that_are_not_the_fields_are_refused_every_time(load: Load, db: Database) -> None:
