@@ -53,18 +53,27 @@ def main(context: click.Context) -> None:
 
 @main.command()
 @click.option("--migrate", "migrates", is_flag=True, help="Apply pending migrations first.")
-def serve(migrates: bool) -> None:
+@click.option("--reload", "reloads", is_flag=True, help="Take changes in sql/ on the next call; for development.")
+def serve(migrates: bool, reloads: bool) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
     The embedded PostgreSQL starts, is migrated and stops with the service.
     The database of DATABASE_URL is migrated only with --migrate: until it is,
     /health/ready names what is pending.
 
+    With --reload an SQL file that is broken is logged, and its last good
+    statements stay. Python files are read once.
+
     \b
     Example:
         PORT=8080 python -m app serve --migrate
     """
     settings = load_settings()
+    if reloads:
+        # Imported here for the same reason as below: a mistake in sql/ concerns nobody but the service.
+        from app.repositories import watch_sql  # noqa: PLC0415
+
+        watch_sql()
     with bind(settings.host, settings.port) as listener:
         if settings.database_url is not None:
             _serve(settings, listener, migrates=migrates)

@@ -16,6 +16,7 @@ from app.db.errors import (
     TooManyRows,
 )
 from app.db.queries import Executor, Queries
+from app.db.reload import reload_on_change
 
 __all__ = [
     "BadArgument",
@@ -33,4 +34,5 @@ __all__ = [
     "Queries",
     "SessionStateRefused",
     "TooManyRows",
+    "reload_on_change",
 ]
