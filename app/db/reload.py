@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.db.binding import compile_function
 from app.db.errors import BindingError
@@ -77,7 +77,8 @@ class WatchedFile:
             statements = load_statements(self._queries.path)
             fresh = {name: self._bound(statements.get(name), name) for name in self._good}
         except (SQLFileError, BindingError) as error:
-            logger.error("%s\nthe last good texts of %s stay", error, self._queries.path.name)
+            # The message shows the place in the SQL file; a traceback of ours would only bury it.
+            logger.error("%s\nthe last good texts of %s stay", error, self._queries.path.name)  # noqa: TRY400
             return
         self._untried = {name: query for name, query in fresh.items() if query.text != self._good[name].text}
 

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from app.handlers.errors import Invalid
 from app.handlers.operations import Operation, Parameter
-from app.handlers.requests import database, query_text, user_id
+from app.handlers.requests import database, query_text, require_viewer, user_id
 from app.handlers.responses import timestamp
 from app.repositories import articles
 from app.repositories.articles import ExportedArticle
@@ -46,6 +46,9 @@ async def export_articles(request: Request) -> Response:
     viewer, format_ = user_id(request), query_text(request, "format") or "ndjson"
     if format_ not in FORMATS:
         raise Invalid({"format": [f"must be one of {', '.join(FORMATS)}"]})
+    if request.method == "HEAD":
+        await require_viewer(request)
+        return Response(headers={"content-type": FORMATS[format_]})
     stream = articles.stream_articles(database(request), viewer_id=viewer)
     header, line = _FORMATTERS[format_]
     return Export(stream, header, line, {"content-type": FORMATS[format_]})
@@ -119,11 +122,14 @@ def _csv(values: object) -> bytes:
 
 _FORMATTERS = {"ndjson": (b"", _json_line), "csv": (_csv(ExportedArticleJson.__annotations__), _csv_line)}
 
+_FORMAT = Parameter(
+    "format", "How each article is written.", {"type": "string", "enum": [*FORMATS], "default": "ndjson"}
+)
 # Every slug ends with the number of its article, so that none can be "export".
 operations = [
     Operation(
         "GET", "/api/articles/export", export_articles, "Articles", ExportedArticleJson, viewer="required",
-        query=(Parameter("format", "How each article is written.", {"type": "string", "enum": [*FORMATS], "default": "ndjson"}),),
+        query=(_FORMAT,),
         media_types=("application/x-ndjson", "text/csv"),
     )
 ]  # fmt: skip

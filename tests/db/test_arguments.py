@@ -83,7 +83,7 @@ async def echo(write_queries: WriteQueries, db: Database, annotation: Any, pg_ty
     ],
 )
 async def test_a_value_that_the_annotation_does_not_allow_is_refused(
-    write_queries: WriteQueries, db: Database, annotation: Any, pg_type: str, value: object, reason: str
+    *, write_queries: WriteQueries, db: Database, annotation: Any, pg_type: str, value: object, reason: str
 ) -> None:
     with pytest.raises(BadArgument) as refusal:
         await echo(write_queries, db, annotation, pg_type, value)
@@ -115,7 +115,7 @@ async def test_a_value_that_the_annotation_does_not_allow_is_refused(
     ],
 )
 async def test_a_value_that_the_annotation_allows_arrives(
-    write_queries: WriteQueries, db: Database, annotation: Any, pg_type: str, value: object, result: object
+    *, write_queries: WriteQueries, db: Database, annotation: Any, pg_type: str, value: object, result: object
 ) -> None:
     assert await echo(write_queries, db, annotation, pg_type, value) == result
 
@@ -133,7 +133,7 @@ async def test_a_value_that_the_annotation_allows_arrives(
     ],
 )
 async def test_an_annotation_that_the_type_of_the_parameter_contradicts_is_refused(
-    write_queries: WriteQueries, db: Database, annotation: Any, pg_type: str, problem: str
+    *, write_queries: WriteQueries, db: Database, annotation: Any, pg_type: str, problem: str
 ) -> None:
     with pytest.raises(BindingError) as refusal:
         await echo(write_queries, db, annotation | None, pg_type, None)

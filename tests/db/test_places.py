@@ -23,7 +23,7 @@ WriteQueries = Callable[[str], Queries]
     ],
 )
 async def test_what_the_server_refuses_is_shown_in_the_file(
-    write_queries: WriteQueries, db: Database, text: str, place: str, line: str, message: str
+    *, write_queries: WriteQueries, db: Database, text: str, place: str, line: str, message: str
 ) -> None:
     queries = write_queries(f"-- name: get_thing\n{text}")
     names = queries.statements["get_thing"].parameters
