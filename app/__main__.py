@@ -179,9 +179,11 @@ def import_users_(file: Path, dry_run: bool) -> None:
     # Imported here: it reads sql/, and a mistake in there must not keep anyone from migrating.
     from app.imports import ImportFailed, import_users  # noqa: PLC0415
 
+    size = file.stat().st_size
+
     async def work(dsn: str) -> int:
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(file.name, total=file.stat().st_size)
+            task = progress.add_task(file.name, total=size)
             async with Database(dsn, min_size=1, max_size=1, statement_timeout=0) as db:
                 return await import_users(db, file, dry_run=dry_run, advance=lambda read: progress.advance(task, read))
 

@@ -3,6 +3,7 @@
 import csv
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from app.db import BadArgument, BadRow, Database
@@ -43,14 +44,16 @@ async def import_users(db: Database, path: Path, *, dry_run: bool, advance: Call
 
 async def _copy(db: Database, path: Path, lines: "array[int]", *, dry_run: bool, advance: Callable[[int], None]) -> int:
     copied = 0
-    try:
+    with suppress(_DryRun):
         async with db.transaction() as tx:
             copied = await users.copy_users(tx, rows=_accounts(path, lines, advance))
-            if dry_run:
-                raise _DryRun
-    except _DryRun:
-        return copied
+            _stop_if(dry_run)
     return copied
+
+
+def _stop_if(dry_run: bool) -> None:
+    if dry_run:
+        raise _DryRun
 
 
 def _accounts(path: Path, lines: "array[int]", advance: Callable[[int], None]) -> Iterator[NewAccount]:

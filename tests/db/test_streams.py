@@ -17,10 +17,10 @@ Numbers = AbstractAsyncContextManager[AsyncIterator[int]]
 
 @pytest.fixture
 def stream_numbers(write_queries: WriteQueries) -> Callable[..., Numbers]:
-    """Streams the numbers from 1 to `count`, ten at a time; 100 divided by 50 - the number fails at 50."""
-    queries = write_queries("-- name: stream_numbers\nselect n, 1 / (50 - n) from generate_series(1, :count::int) as n")
+    """Streams the numbers from 1 to `count`, ten at a time, and fails at 50."""
     queries = write_queries(
-        "-- name: stream_numbers\nselect case when 1 / (50 - n) is null then 0 else n end from generate_series(1, :count::int) n"
+        """-- name: stream_numbers
+        select case when 1 / (50 - n) is null then 0 else n end from generate_series(1, :count::int) as n"""
     )
 
     @queries.bind(prefetch=10)
