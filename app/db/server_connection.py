@@ -160,6 +160,9 @@ class ServerConnection(DriverConnection):
         """Undo whatever raw SQL did to the session; an error means that it cannot be undone."""
         if self.beyond_reset:
             raise asyncpg.InterfaceError("PREPARE and LOAD cannot be undone")
+        if self.is_in_transaction():
+            # Someone's raw BEGIN, or a stream that was left in the middle.
+            await self.execute("rollback")
         await self.reset()
         self.dirty = False
 

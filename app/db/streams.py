@@ -13,7 +13,6 @@ from app.db.transaction import TransactionOptions, transaction_block
 if TYPE_CHECKING:
     from asyncpg import Record
     from asyncpg.cursor import Cursor
-    from asyncpg.transaction import Transaction
 
     from app.db.lease import Lease
     from app.db.queries import Query
@@ -129,7 +128,7 @@ class LentStream:
         self._rows.end()
         try:
             if exc is None:
-                await self._transaction.commit()
+                await self._given().execute("commit")
         except Exception as error:
             raise self._given().translate(error, self._query, self._arguments) from error
         finally:
@@ -148,7 +147,6 @@ class LentStream:
         self._server, self._loop, self._was_idle = server, asyncio.get_running_loop(), server.was_idle
         server.holder, server.acquired_at = asyncio.current_task(), place
         self._rows = Rows(server, self._query, self._arguments)
-        self._transaction: Transaction = server.transaction()
         try:
             return await self._begin_transaction(server)
         except BaseException:
@@ -157,9 +155,8 @@ class LentStream:
 
     async def _begin_transaction(self, server: "ServerConnection") -> Rows:
         try:
-            await self._transaction.start()
-            if server.settings_of_transactions:
-                await server.execute(server.settings_of_transactions)
+            # Not asyncpg's own transaction: that one complains where a reset ends it.
+            await server.execute(f"begin; {server.settings_of_transactions}")
         except Exception as error:
             raise server.translate(error, self._query, self._arguments) from error
         return await self._rows.begin()

@@ -109,7 +109,8 @@ def _unicode(case: Case) -> object:
 
 def _dollar(case: Case) -> object:
     text = case.text() + case.random.choice(["", "'", '"'])
-    tag = case.random.choice(["$q$", "$_q9$", "$ä$"])
+    tags = [tag for tag in ("$q$", "$_q9$", "$ä$") if (text + tag).index(tag) == len(text)]
+    tag = case.random.choice(tags)
     case.both(f"{tag}{text}{tag}::text")
     return text
 
