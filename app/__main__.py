@@ -1,5 +1,6 @@
 """`python -m app`: serve, and everything else that people do with the service at a command line."""
 
+import asyncio
 import os
 import secrets
 import socket
@@ -11,8 +12,10 @@ from typing import Any
 import click
 from pydantic import SecretStr
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
+from app.db import Database, DatabaseUnavailable
 from app.embedded import DEFAULT_FOLDER, EmbeddedError, EmbeddedPostgres
 from app.migrations import (
     MigrationError,
@@ -25,7 +28,7 @@ from app.serve import ServiceError, bind, run
 from app.settings import Settings, SettingsError, load_settings
 from app.signals import exit_on_signals
 
-EXPECTED = (SettingsError, EmbeddedError, MigrationError, ServiceError)
+EXPECTED = (SettingsError, EmbeddedError, MigrationError, ServiceError, DatabaseUnavailable)
 
 
 class _PlainErrors(click.Group):
@@ -53,18 +56,27 @@ def main(context: click.Context) -> None:
 
 @main.command()
 @click.option("--migrate", "migrates", is_flag=True, help="Apply pending migrations first.")
-def serve(migrates: bool) -> None:
+@click.option("--reload", "reloads", is_flag=True, help="Take changes in sql/ on the next call; for development.")
+def serve(migrates: bool, reloads: bool) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
     The embedded PostgreSQL starts, is migrated and stops with the service.
     The database of DATABASE_URL is migrated only with --migrate: until it is,
     /health/ready names what is pending.
 
+    With --reload an SQL file that is broken is logged, and its last good
+    statements stay. Python files are read once.
+
     \b
     Example:
         PORT=8080 python -m app serve --migrate
     """
     settings = load_settings()
+    if reloads:
+        # Imported here for the same reason as below: a mistake in sql/ concerns nobody but the service.
+        from app.repositories import watch_sql  # noqa: PLC0415
+
+        watch_sql()
     with bind(settings.host, settings.port) as listener:
         if settings.database_url is not None:
             _serve(settings, listener, migrates=migrates)
@@ -144,6 +156,43 @@ def new(title: str) -> None:
     """
     for path in new_migration(title):
         click.echo(f"Created {os.path.relpath(path)}")
+
+
+@main.group("import")
+def import_() -> None:
+    """Store what a file holds, all of it or nothing."""
+
+
+@import_.command("users")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Try everything, store nothing.")
+def import_users_(file: Path, dry_run: bool) -> None:
+    """Store an account for each line of a CSV FILE, all of them or none.
+
+    The header names the columns: username, email and, if wanted, password_hash
+    (argon2), bio and image. Nobody can log in to an account without a hash.
+
+    \b
+    Example:
+        python -m app import users people.csv --dry-run
+    """
+    # Imported here: it reads sql/, and a mistake in there must not keep anyone from migrating.
+    from app.imports import ImportFailed, import_users  # noqa: PLC0415
+
+    size = file.stat().st_size
+
+    async def work(dsn: str) -> int:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(file.name, total=size)
+            async with Database(dsn, min_size=1, max_size=1, statement_timeout=0) as db:
+                return await import_users(db, file, dry_run=dry_run, advance=lambda read: progress.advance(task, read))
+
+    with _database() as dsn:
+        try:
+            count = asyncio.run(work(dsn))
+        except ImportFailed as error:
+            raise click.ClickException(str(error)) from None
+    click.echo(f"{count} users would be imported" if dry_run else f"{count} users imported")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from app.db import Database
-from app.handlers import articles, comments, favorites, health, profiles, tags, users
+from app.handlers import articles, comments, export, favorites, health, profiles, tags, users
 from app.handlers.docs import render_docs
 from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
 from app.handlers.openapi import openapi_document
@@ -25,7 +25,7 @@ from app.settings import Settings, SettingsError
 
 OPERATIONS = [
     operation
-    for resource in (users, profiles, articles, comments, favorites, tags, health)
+    for resource in (users, profiles, articles, export, comments, favorites, tags, health)
     for operation in resource.operations
 ]
 # A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.

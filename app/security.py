@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import jwt
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from jwt.types import Options
 
 MIN_SECRET_KEY_BYTES = 32
@@ -55,7 +55,7 @@ class Passwords:
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="passwords")
         self._limit = workers * (1 + WAITING_PER_WORKER)
         self._jobs: set[Future[Any]] = set()
-        self._decoy_hash = _decoy_hash()
+        self._decoy_hash = unusable_hash()
 
     async def hash(self, password: str) -> str:
         """The argon2id hash to store for `password`; another one each time. Raises PasswordsBusy."""
@@ -115,9 +115,18 @@ class Tokens:
 
 
 @functools.cache
-def _decoy_hash() -> str:
-    """A hash that costs what every other does, of a password that nobody has."""
+def unusable_hash() -> str:
+    """A hash that costs what every other does, of a password that nobody has: whoever has it cannot log in."""
     return _hasher.hash(secrets.token_bytes(16))
+
+
+def is_password_hash(text: str) -> bool:
+    """Whether this is a hash that `Passwords.verify` can read."""
+    try:
+        extract_parameters(text)
+    except InvalidHashError:
+        return False
+    return True
 
 
 def _matches(password_hash: str, password: str) -> bool:

@@ -55,6 +55,24 @@ from articles
 where known_viewer(:viewer_id) and slug = :slug
 for no key update;
 
+-- name: stream_articles
+-- Every article in the order of publication, for an export; nothing in it depends on who asks.
+select
+    articles.slug,
+    articles.title,
+    articles.description,
+    articles.body,
+    array(
+        select article_tags.tag from article_tags where article_tags.article_id = articles.id order by article_tags.tag
+    ) as tag_list,
+    articles.created_at,
+    articles.updated_at,
+    authors.username as author
+from articles
+join users as authors on authors.id = articles.author_id
+where known_viewer(:viewer_id)
+order by articles.id;
+
 -- name: create_article
 -- A new article with its tags, which must not repeat; its slug.
 with article as (

@@ -31,3 +31,7 @@ set username = coalesce(:username, username),
     updated_at = now()
 where id = :user_id
 returning id, username, email, bio, image;
+
+-- name: copy_users
+-- Many accounts at once.
+copy users (username, email, password_hash, bio, image) from stdin;

@@ -12,7 +12,9 @@ from typing import Any, get_type_hints
 
 from app.db.queries import Queries, Query
 from app.db.rows import split_optional
-from app.db.source import Place, Source
+from app.db.source import Place
+
+_Function = ast.AsyncFunctionDef | ast.FunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,10 @@ def _signature(module: ModuleType, queries: Queries, query: Query) -> Signature:
     path = Path(inspect.getfile(function))
     hints = get_type_hints(function)
     arguments = {
-        argument.arg: _declared(argument.arg, hints[argument.arg], argument, f"{argument.arg}: ", path)
+        argument.arg: _declared(argument.arg, hints[argument.arg], argument.annotation, f"{argument.arg}: ", path)
         for argument in node.args.kwonlyargs
     }
-    returns = _declared("return", hints["return"], node, "-> ", path)
+    returns = _declared("return", hints["return"], node.returns, "-> ", path)
     return Signature(
         name=f"{queries.path.stem}.{query.function}",
         query=query,
@@ -95,35 +97,36 @@ def _original(module: ModuleType, name: str) -> Callable[..., Any]:
     return inspect.unwrap(next(function for function in functions if function.__name__ == name))
 
 
-@cache
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return _parsed_text(path.read_text(encoding="utf-8"))
 
 
-def _definition(module: ModuleType, name: str) -> ast.AsyncFunctionDef | ast.FunctionDef:
+@cache
+def _parsed_text(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _definition(module: ModuleType, name: str) -> _Function:
+    # The code object begins at the first decorator.
     line = _original(module, name).__code__.co_firstlineno
-    for node in ast.walk(_parsed(Path(module.__file__ or ""))):
-        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.name == name:
-            # The code object begins at the first decorator.
-            if line in {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}:
-                return node
-    raise LookupError(f"{module.__file__}: {name} is not defined in line {line}")
+    functions = (node for node in ast.walk(_parsed(Path(module.__file__ or ""))) if isinstance(node, _Function))
+    return next(
+        node
+        for node in functions
+        if node.name == name and line in {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}
+    )
 
 
-def _declared(name: str, hint: Any, node: Any, before: str, path: Path) -> Declared:
+def _declared(name: str, hint: Any, annotation: ast.expr | None, before: str, path: Path) -> Declared:
+    if annotation is None:
+        raise LookupError(f"{path}: {name} has no annotation")
     inner, optional = split_optional(hint)
-    annotation: ast.expr = node.returns if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) else node.annotation
-    place = _place(path, annotation.lineno, annotation.col_offset if before == "-> " else node.col_offset)
+    place = _place(path, annotation.lineno, annotation.col_offset)
     return Declared(name, inner, optional, before + ast.unparse(annotation), place)
 
 
-@cache
-def _lines(path: Path) -> Source:
-    return Source(path, path.read_text(encoding="utf-8"))
-
-
 def _place(path: Path, line: int, column: int) -> Place:
-    source = _lines(path).text.splitlines()[line - 1]
+    source = path.read_text(encoding="utf-8").splitlines()[line - 1]
     return Place(path, line, len(source.encode()[:column].decode()) + 1, source)
 
 
@@ -153,9 +156,9 @@ def _fields(row_type: Any, prefix: str) -> Iterator[Declared]:
 def _field(row_type: Any, name: str, hint: Any, prefix: str) -> Declared:
     owner = next(cls for cls in row_type.__mro__ if name in inspect.get_annotations(cls))
     path = Path(inspect.getfile(owner))
-    for node in ast.walk(_parsed(path)):
-        if isinstance(node, ast.ClassDef) and node.name == owner.__name__:
-            for line in node.body:
-                if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == name:
-                    return _declared(prefix + name, hint, line, f"{name}: ", path)
-    raise LookupError(f"{path}: {owner.__name__}.{name} is not in the source")
+    classes = (
+        node for node in ast.walk(_parsed(path)) if isinstance(node, ast.ClassDef) and node.name == owner.__name__
+    )
+    lines = (line for node in classes for line in node.body if isinstance(line, ast.AnnAssign))
+    line = next(line for line in lines if ast.unparse(line.target) == name)
+    return _declared(prefix + name, hint, line.annotation, f"{owner.__name__}.{name}: ", path)

@@ -114,6 +114,13 @@ async def load_types(connection: Connection) -> Callable[[int], PgType]:
     return build
 
 
+def without_domain(type_: PgType) -> PgType:
+    """What a domain restricts, or the type itself."""
+    while type_.kind == "domain" and type_.base:
+        type_ = type_.base
+    return type_
+
+
 def python_type(type_: PgType) -> str:
     """The annotation that fits the type best, as it is written in Python."""
     write = _WRITTEN.get(type_.kind)

@@ -4,6 +4,7 @@ from app.db.connection import Connection
 from app.db.database import Database
 from app.db.errors import (
     BadArgument,
+    BadRow,
     BinderyError,
     BindingError,
     Conflict,
@@ -15,9 +16,11 @@ from app.db.errors import (
     TooManyRows,
 )
 from app.db.queries import Executor, Queries
+from app.db.reload import reload_on_change
 
 __all__ = [
     "BadArgument",
+    "BadRow",
     "BinderyError",
     "BindingError",
     "Conflict",
@@ -31,4 +34,5 @@ __all__ = [
     "Queries",
     "SessionStateRefused",
     "TooManyRows",
+    "reload_on_change",
 ]

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +10,12 @@ from typing import Any
 
 import asyncpg
 
+from app.db.bulk import copy_rows
 from app.db.errors import NotConnected
 from app.db.lease import Lease
 from app.db.queries import Query
 from app.db.server_connection import ServerConnection
+from app.db.streams import Stream
 from app.db.transaction import Isolation, TransactionOptions, transaction_block
 
 _LAYER = str(Path(__file__).parent)
@@ -30,6 +32,14 @@ class Connection:
     async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
         """What a bound function calls; see Executor."""
         return await self._lent().run_query(query, arguments)
+
+    def stream_query(self, query: Query, arguments: tuple[object, ...]) -> Stream:
+        """What a bound stream calls; see Executor."""
+        return Stream(self._lent(), query, arguments)
+
+    async def copy_rows(self, query: Query, rows: Iterable[Any] | AsyncIterable[Any]) -> int:
+        """What a bound copy calls; see Executor."""
+        return await copy_rows(self._lent(), query, rows)
 
     @asynccontextmanager
     async def transaction(

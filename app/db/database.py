@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from types import TracebackType
@@ -19,6 +19,7 @@ from app.db.options import PoolOptions
 from app.db.queries import Query
 from app.db.server import server_name
 from app.db.statistics import PoolStatistics, snapshot
+from app.db.streams import LentStream
 from app.db.transaction import Isolation, TransactionOptions
 
 _log = logging.getLogger(__name__)
@@ -163,6 +164,15 @@ class Database:
             lease.give(server)
         # The connection had died while it was idle, and running a read twice changes nothing.
         return await self._run_again(lease, query, arguments)
+
+    def stream_query(self, query: Query, arguments: tuple[object, ...]) -> LentStream:
+        """What a bound stream calls; see Executor."""
+        return LentStream(self._open_lease(), self.options.acquire_timeout, query, arguments)
+
+    async def copy_rows(self, query: Query, rows: Iterable[Any] | AsyncIterable[Any]) -> int:
+        """What a bound copy calls; see Executor."""
+        async with self.acquire() as connection:
+            return await connection.copy_rows(query, rows)
 
     def retire_connections(self) -> None:
         """Replace every connection that is open now, each as soon as nobody uses it: after a password was changed."""

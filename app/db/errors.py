@@ -39,6 +39,18 @@ class BadArgument(BinderyError):
         self.reason = reason
 
 
+class BadRow(BinderyError):
+    """A row that cannot be copied; `row` counts from 1, `column` is None where nobody knows it. Nothing was stored."""
+
+    def __init__(self, function: str, row: int, column: str | None, reason: str) -> None:
+        where = f"row {row}" if column is None else f"row {row}, column {column}"
+        super().__init__(f"{function}: {where}: {reason}")
+        self.function = function
+        self.row = row
+        self.column = column
+        self.reason = reason
+
+
 class NotConnected(BinderyError):
     """The Database was never opened or is closed, or the connection was given back already."""
 

@@ -9,25 +9,31 @@
 
 The function's name picks the statement, its keyword arguments are the `:placeholders`, its return type is the
 cardinality: `Row` exactly one, `Row | None`, `list[Row]`, `None`, and `int` for the number of rows touched by a
-statement that returns none.
+statement that returns none; `AbstractAsyncContextManager[AsyncIterator[Row]]` is a stream. docs/sql-files.md has an
+example of each.
 """
 
 import difflib
 import functools
-import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, TypeVar, cast, overload
 
 import asyncpg
 
+from app.db.annotations import Reason
+from app.db.binding import compile_function
 from app.db.effects import effects_of
-from app.db.errors import BadArgument, BindingError, Conflict, NotFound, TooManyRows
-from app.db.rows import RowBuilder, RowType, split_optional
+from app.db.errors import BadArgument, BinderyError, BindingError, Conflict, NotFound
+from app.db.rows import RowType
+from app.db.signature import Signature, read_signature, where
 from app.db.sqlfile import Statement, load_statements
+from app.db.types import guards, parameter_problem
 
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+PREFETCH = 500
+"""How many rows a stream asks for at a time where nothing else is said."""
 
 
 class Executor(Protocol):
@@ -37,15 +43,27 @@ class Executor(Protocol):
         """The built rows of a statement; for a statement without columns one number, how many rows it touched."""
         ...
 
+    def stream_query(self, query: "Query", arguments: tuple[object, ...]) -> AbstractAsyncContextManager[Any]:
+        """The built rows of a statement, fetched while they are consumed."""
+        ...
+
+    async def copy_rows(self, query: "Query", rows: Iterable[Any] | AsyncIterable[Any]) -> int:
+        """Copy rows into a table, all or none; how many there were."""
+        ...
+
 
 class Query:
     """A statement and the signature bound to it."""
 
     __slots__ = (
+        "annotations",
         "cardinality",
         "conflicts",
+        "copy",
         "function",
         "parameters",
+        "prefetch",
+        "python_place",
         "reads_only",
         "references",
         "resource",
@@ -55,13 +73,19 @@ class Query:
         "touches_session",
     )
 
-    def __init__(self, statement: Statement, cardinality: str, row_type: RowType | None, queries: "Queries") -> None:
+    def __init__(
+        self, statement: Statement, signature: Signature, queries: "Queries", *, prefetch: int = PREFETCH
+    ) -> None:
         self.statement = statement
         self.function = statement.name
-        self.cardinality = cardinality
-        self.row_type = row_type
+        self.python_place = signature.where
+        self.cardinality = signature.cardinality
+        self.row_type: RowType | None = signature.row_type
+        self.copy = signature.copy
+        self.prefetch = prefetch
         self.text = statement.text
         self.parameters = statement.parameters
+        self.annotations = tuple(signature.hints[name] for name in statement.parameters)
         effects = effects_of(statement.text, queries.harmless)
         self.touches_session = effects.touches_session
         self.reads_only = effects.reads_only
@@ -69,45 +93,77 @@ class Query:
         self.conflicts = queries.conflicts
         self.references = queries.references
 
-    def builder(self, columns: Sequence[str]) -> RowBuilder:
-        """A function from a record with these columns to a row; BindingError where signature and columns differ."""
+    @property
+    def declared_row(self) -> Any:
+        """The dataclass or scalar that a row is declared to be, None where there are no rows."""
+        return self.row_type and self.row_type.type
+
+    def list_builder(self, columns: Sequence[asyncpg.Attribute]) -> Callable[[Sequence[asyncpg.Record]], list[Any]]:
+        """A function from records with these columns to rows; BindingError where signature and columns differ."""
         if self.row_type is None or (not columns and self.cardinality == "number"):
-            return lambda record: record
+            return list
         if not columns:
             raise self.fault(
                 "the statement returns no columns; declare the function -> None, or -> int for a row count"
             )
         try:
-            return self.row_type.builder(columns)
+            build = self.row_type.list_builder([column.name for column in columns])
+            self.row_type.check_types(columns)
         except BindingError as error:
             raise self.fault(str(error)) from None
+        return build
+
+    def strict(self, fetch: Callable[..., Any], types: Sequence[asyncpg.Type]) -> Callable[..., Any]:
+        """`fetch`, refusing values that the driver would convert in silence where the annotations leave them open.
+
+        Raises BindingError where an annotation does not fit the type of its parameter.
+        """
+        for name, annotation, pg_type in zip(self.parameters, self.annotations, types, strict=True):
+            if problem := parameter_problem(annotation, pg_type):
+                raise self.fault(f"argument {name!r} {problem}")
+        guarded = guards(self.annotations, types)
+        return functools.partial(self._guarded, fetch, guarded) if guarded else fetch
+
+    def _guarded(self, fetch: Callable[..., Any], guarded: list[tuple[int, Reason]], *arguments: object) -> Any:
+        for index, reason in guarded:
+            if problem := reason(arguments[index]):
+                raise BadArgument(self.function, self.parameters[index], problem)
+        return fetch(*arguments)
 
     def fault(self, problem: str) -> BindingError:
         """A BindingError that names both sides of this binding."""
         place = self.statement.place
-        return BindingError(f"{place}: {self.function}: {problem}")
+        return BindingError(f"{place}: {self.function}: {problem}\n(bound at {self.python_place})")
 
     def refused(self, error: asyncpg.PostgresError) -> BindingError:
         """A BindingError for what the server says about the text, at the place in the file that it points to."""
-        position: str | None = error.position
-        if position is None:
-            return self.fault(str(error))
-        return BindingError(self.statement.locate(int(position) - 1).report(str(error)))
+        report = self._report(error)
+        return self.fault(str(error)) if report is None else BindingError(report)
 
     def translate(self, error: Exception, arguments: tuple[object, ...]) -> Exception:
-        """The layer's own error for one that the driver raised, or the same error where there is none."""
+        """The layer's own error for one that the driver raised, or the same error, with a note where it comes from."""
+        own = self._translated(error, arguments)
+        if own is None and not isinstance(error, BinderyError):
+            place = f"{self.statement.place}: in {self.function}"
+            error.add_note((isinstance(error, asyncpg.PostgresError) and self._report(error)) or place)
+        return own or error
+
+    def _report(self, error: asyncpg.PostgresError) -> str | None:
+        """Place, line and caret of what the server points to in our text; None where it points nowhere in it."""
+        position: str | None = error.position
+        return None if position is None else self.statement.locate(int(position) - 1).report(str(error))
+
+    def _translated(self, error: Exception, arguments: tuple[object, ...]) -> Exception | None:
         if isinstance(error, asyncpg.UniqueViolationError):
             field = self.conflicts.get(error.constraint_name or "")
-            return Conflict(field) if field else error
+            return Conflict(field) if field else None
         if isinstance(error, asyncpg.ForeignKeyViolationError):
             resource = self.references.get(error.constraint_name or "")
-            return NotFound(resource) if resource else error
-        if isinstance(error, asyncpg.DataError):
-            return self._bad_argument(error, arguments) or error
+            return NotFound(resource) if resource else None
         if isinstance(error, asyncpg.SyntaxOrAccessError) and error.position:
             # A migration renamed or dropped what the prepared statement names; a function's own error has no position.
             return self.refused(error)
-        return error
+        return self._bad_argument(error, arguments) if isinstance(error, asyncpg.DataError) else None
 
     def _bad_argument(self, error: asyncpg.DataError, arguments: tuple[object, ...]) -> BadArgument | None:
         """Which argument the driver or the server could not take: the driver says `$2`, the server only "0x00"."""
@@ -163,98 +219,39 @@ class Queries:
         self.harmless = frozenset(harmless)
         self.statements = load_statements(path)
         self.bound: dict[str, Query] = {}
+        self.signatures: dict[str, Signature] = {}
+        self.functions: dict[str, Callable[..., Any]] = {}
 
-    def bind(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-        """Give the function its statement; BindingError at import where name, arguments or return type do not fit."""
+    @overload
+    def bind(self, function: F) -> F: ...
+    @overload
+    def bind(self, *, prefetch: int) -> Callable[[F], F]: ...
+    def bind(self, function: Any = None, *, prefetch: int = PREFETCH) -> Any:
+        """Give the function its statement; BindingError at import where name, arguments or return type do not fit.
+
+        `prefetch` is how many rows a stream fetches at a time: as many are in memory at most.
+        """
+        if function is None:
+            return functools.partial(self._bind, prefetch=prefetch)
+        return self._bind(function, prefetch=prefetch)
+
+    def _bind(self, function: Callable[..., Any], *, prefetch: int) -> Callable[..., Any]:
         name = function.__name__
-        where = f"{inspect.getfile(function)}:{inspect.unwrap(function).__code__.co_firstlineno}"
         statement = self.statements.get(name)
         if statement is None:
-            raise BindingError(f"{where}: there is no statement {name!r} in {self.path.name}{self._nearest(name)}")
+            near = self._nearest(name)
+            raise BindingError(f"{where(function)}: there is no statement {name!r} in {self.path.name}{near}")
         if name in self.bound:
-            raise BindingError(f"{where}: {name!r} is bound already")
-        hints = get_type_hints(function)
-        executor, *parameters = _parameters(function, statement, where)
-        cardinality, row_type = _cardinality(hints.get("return", inspect.Parameter.empty), where)
-        query = self.bound[name] = Query(statement, cardinality, row_type, self)
-        return functools.update_wrapper(_compile(executor, parameters, query), function)
+            raise BindingError(f"{where(function)}: {name!r} is bound already")
+        if prefetch < 1:
+            raise BindingError(f"{where(function)}: a stream cannot prefetch {prefetch} rows")
+        signature = read_signature(function, statement)
+        query = self.bound[name] = Query(statement, signature, self, prefetch=prefetch)
+        self.signatures[name] = signature
+        bound = functools.update_wrapper(compile_function(signature, query), function)
+        self.functions[name] = bound
+        return bound
 
     def _nearest(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.statements, n=1)
         return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _parameters(function: Callable[..., object], statement: Statement, where: str) -> list[str]:
-    """The names of the executor and of the arguments."""
-    parameters = list(inspect.signature(function).parameters.values())
-    if not inspect.iscoroutinefunction(function):
-        raise BindingError(f"{where}: {function.__name__} must be declared `async def`")
-    if not parameters or parameters[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
-        raise BindingError(f"{where}: {function.__name__} takes the executor first: (db: Executor, *, …)")
-    if any(p.kind is not inspect.Parameter.KEYWORD_ONLY or p.default is not p.empty for p in parameters[1:]):
-        raise BindingError(
-            f"{where}: after the executor, {function.__name__} takes keyword-only arguments without defaults"
-        )
-    names = [parameter.name for parameter in parameters[1:]]
-    faults = [f":{name} has no argument" for name in statement.parameters if name not in names]
-    faults += [f"argument {name!r} has no :{name}" for name in names if name not in statement.parameters]
-    if faults:
-        raise BindingError(f"{where}: {statement.place}: {statement.name}: {'; '.join(faults)}")
-    return [parameters[0].name, *names]
-
-
-def _cardinality(annotation: Any, where: str) -> tuple[str, RowType | None]:
-    if annotation is inspect.Parameter.empty:
-        raise BindingError(f"{where}: the return type is missing; it says how many rows there are")
-    if annotation is None or annotation is type(None):
-        return "none", None
-    if annotation is int:
-        return "number", _row_type(int, where)
-    inner, optional = split_optional(annotation)
-    if optional:
-        return "optional", _row_type(inner, where)
-    if get_origin(annotation) is list:
-        return "many", _row_type(get_args(annotation)[0], where)
-    return "one", _row_type(annotation, where)
-
-
-def _row_type(annotation: Any, where: str) -> RowType:
-    try:
-        return RowType(annotation)
-    except BindingError as error:
-        raise BindingError(f"{where}: {error}") from None
-
-
-# Underscores keep these names apart from statements and placeholders, which may well be called `one` or `query`.
-_BODIES = {
-    "none": "await {rows}",
-    "many": "return await {rows}",
-    "one": "return __one__(__query__, await {rows})",
-    "number": "return __one__(__query__, await {rows})",
-    "optional": "return __optional__(__query__, await {rows})",
-}
-
-
-def _compile(executor: str, parameters: list[str], query: Query) -> Callable[..., Any]:
-    """A coroutine function with the bound signature, as short as one that is written by hand."""
-    signature = "".join(f", {parameter}" for parameter in ["*", *parameters]) if parameters else ""
-    arguments = "".join(f"{parameter}, " for parameter in query.parameters)
-    body = _BODIES[query.cardinality].format(rows=f"{executor}.run_query(__query__, ({arguments}))")
-    names: dict[str, Any] = {"__query__": query, "__one__": one, "__optional__": optional}
-    # The text is made of the identifiers of a signature in our own modules; no input reaches it.
-    exec(f"async def {query.function}({executor}{signature}):\n    {body}\n", names)  # noqa: S102
-    return names[query.function]
-
-
-def one(query: Query, rows: list[Any]) -> Any:
-    """The only row; NotFound where there is none, TooManyRows where there are several."""
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        raise TooManyRows(f"{query.statement.place}: {query.function} promises one row and found {len(rows)}")
-    raise NotFound(query.resource)
-
-
-def optional(query: Query, rows: list[Any]) -> Any | None:
-    """The only row or None; TooManyRows where there are several."""
-    return one(query, rows) if rows else None

@@ -1,13 +1,18 @@
-"""Rows become dataclasses: a constructor is compiled once for the columns that a statement returns."""
+"""Rows become dataclasses: constructors are compiled once for the columns that a statement returns."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
+import asyncpg
 from asyncpg import Record
 
+from app.db.construction import Construction
 from app.db.errors import BindingError
+from app.db.fields import fields_of, is_composite, nested_row, split_optional
+from app.db.types import column_problem
+
+__all__ = ["RowBuilder", "RowType", "split_optional"]
 
 RowBuilder = Callable[[Record], Any]
 
@@ -25,72 +30,70 @@ class RowType:
 
         Raises BindingError where the columns are not exactly the fields; their order does not matter.
         """
+        return self._compiled(columns, "def build(r): return {row}")
+
+    def list_builder(self, columns: Sequence[str]) -> Callable[[Sequence[Record]], list[Any]]:
+        """A function from records with these columns to rows, without a call for each; BindingError as builder()."""
+        return self._compiled(columns, "def build(records): return [{row} for r in records]")
+
+    def check_types(self, columns: Sequence[asyncpg.Attribute]) -> None:
+        """BindingError where the driver makes something else of a column than the field is declared to be."""
+        hints = {columns[0].name: self.type} if self.is_scalar else dict(_annotated(self.type))
+        for column in columns:
+            problem = column_problem(hints.get(column.name, Any), column.type)
+            if problem:
+                raise BindingError(f"column {column.name!r} {problem}")
+
+    def _compiled(self, columns: Sequence[str], template: str) -> Any:
+        construction = Construction()
         if self.is_scalar:
-            return _scalar_builder(columns)
-        self._check(columns)
-        names: dict[str, Any] = {}
-        source = _construction(self.type, "", {name: index for index, name in enumerate(columns)}, names)
+            _check_scalar(columns)
+            source = construction.value(self.type, "r[0]")
+        else:
+            self._check(columns)
+            source = construction.row(self.type, columns)
         # The text is made of attribute names of classes in our own modules and of numbers; no input reaches it.
-        return eval(f"lambda r: {source}", names)  # noqa: S307  # pyright: ignore[reportAny]
+        exec(template.format(row=source), construction.names)  # noqa: S102
+        return construction.names["build"]
 
     def _check(self, columns: Sequence[str]) -> None:
-        faults = [f"no column for {_field(self.type, name)}" for name in self.columns if name not in columns]
-        faults += [f"no field for column {name!r}" for name in columns if name not in self.columns]
+        expected = list(_columns(self.type, columns))
+        faults = [f"no column for {_field(self.type, name)}" for name in expected if name not in columns]
+        faults += [f"no field for column {name!r}" for name in columns if name not in expected]
         faults += [f"column {name!r} comes twice" for name in sorted({c for c in columns if columns.count(c) > 1})]
         if faults:
             raise BindingError(f"{self.type.__name__} does not fit the columns: {'; '.join(faults)}")
 
 
-def _columns(row_type: Any, prefix: str = "") -> list[str]:
+def _columns(row_type: Any, returned: Sequence[str] = (), prefix: str = "") -> list[str]:
+    """The columns that fill the fields; one of a nested row's own name, a composite, stands for the whole row."""
     names: list[str] = []
-    for name, annotation in _fields(row_type):
-        if dataclasses.is_dataclass(annotation):
-            names += _columns(annotation, f"{prefix}{name}.")
-        else:
+    for name, annotation in fields_of(row_type):
+        nested = nested_row(annotation)
+        if nested is None or is_composite(prefix + name, returned):
             names.append(prefix + name)
+        else:
+            names += _columns(nested, returned, f"{prefix}{name}.")
     return names
 
 
-def _fields(row_type: Any) -> list[tuple[str, Any]]:
-    """The fields that the constructor takes and their types, in the order it takes them."""
-    parameters = row_type.__dataclass_params__
-    if not parameters.frozen or "__slots__" not in vars(row_type):
-        raise BindingError(f"{row_type.__name__} holds rows: declare it @dataclass(frozen=True, slots=True)")
-    hints = get_type_hints(row_type)
-    fields = [field for field in dataclasses.fields(row_type) if field.init]
-    return [(field.name, hints[field.name]) for field in sorted(fields, key=lambda field: bool(field.kw_only))]
+def _annotated(row_type: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, annotation in fields_of(row_type):
+        nested = nested_row(annotation)
+        if nested is None:
+            found.append((prefix + name, annotation))
+        else:
+            optional = split_optional(annotation)[1]
+            inner = _annotated(nested, f"{prefix}{name}.")
+            found += [(column, each | None) for column, each in inner] if optional else inner
+    return found
 
 
 def _field(row_type: Any, column: str) -> str:
     return f"field {row_type.__name__}.{column}"
 
 
-def _scalar_builder(columns: Sequence[str]) -> RowBuilder:
+def _check_scalar(columns: Sequence[str]) -> None:
     if len(columns) != 1:
         raise BindingError(f"a scalar is one column; the statement returns {len(columns)}: {', '.join(columns)}")
-    return lambda record: record[0]
-
-
-def _construction(row_type: Any, prefix: str, positions: dict[str, int], names: dict[str, Any]) -> str:
-    """Source text that constructs `row_type` from the record `r`, nested rows included."""
-    alias = f"row_{len(names)}"
-    names[alias] = row_type
-    keyword_only = {field.name for field in dataclasses.fields(row_type) if field.kw_only}
-    arguments: list[str] = []
-    for name, annotation in _fields(row_type):
-        if dataclasses.is_dataclass(annotation):
-            value = _construction(annotation, f"{prefix}{name}.", positions, names)
-        else:
-            value = f"r[{positions[prefix + name]}]"
-        arguments.append(f"{name}={value}" if name in keyword_only else value)
-    return f"{alias}({', '.join(arguments)})"
-
-
-def split_optional(annotation: Any) -> tuple[Any, bool]:
-    """`(T, True)` for `T | None`, `(annotation, False)` for anything else."""
-    if get_origin(annotation) not in (UnionType, Union):
-        return annotation, False
-    members = [member for member in get_args(annotation) if member is not type(None)]
-    if len(members) == len(get_args(annotation)):
-        return annotation, False
-    return (members[0] if len(members) == 1 else Union[tuple(members)]), True  # noqa: UP007 - built at run time

@@ -9,7 +9,6 @@ from asyncpg.prepared_stmt import PreparedStatement
 from app.db.effects import outlives_reset
 from app.db.errors import DatabaseUnavailable
 from app.db.queries import Query
-from app.db.rows import RowBuilder
 
 if TYPE_CHECKING:
     import asyncio
@@ -41,21 +40,25 @@ end $$;
 
 
 class Prepared:
-    """A statement prepared on one connection, its columns verified against the row type."""
+    """A statement prepared on one connection, its parameters and columns verified against the signature.
+
+    `fetch` yields the records, for a stream a cursor; `build` makes a list of rows of them.
+    """
 
     __slots__ = ("build", "fetch", "has_columns", "statement")
 
     def __init__(self, statement: "PreparedStatement[asyncpg.Record]", query: Query) -> None:
-        columns = [attribute.name for attribute in statement.get_attributes()]
+        columns = statement.get_attributes()
+        run: Any = statement.cursor if query.cardinality == "stream" else statement.fetch
         self.statement = statement
-        self.fetch = statement.fetch
+        self.fetch = query.strict(run, statement.get_parameters())
         self.has_columns = bool(columns)
-        self.build: RowBuilder = query.builder(columns)
+        self.build = query.list_builder(columns)
 
     def rows(self, records: list[asyncpg.Record]) -> list[Any]:
         """The records as rows; without columns the number of rows that the statement touched just now."""
         if self.has_columns:
-            return list(map(self.build, records))
+            return self.build(records)
         return [rows_touched(self.statement.get_statusmsg())]
 
 
@@ -110,7 +113,7 @@ class ServerConnection(DriverConnection):
             self.prepared.pop(query, None)
             raise
         except Exception as error:
-            self._raise_translated(error, query, arguments)
+            self.raise_translated(error, query, arguments)
             raise
         except BaseException:
             # Cancelled: the server is told to stop, and only a reset waits until it has.
@@ -121,7 +124,10 @@ class ServerConnection(DriverConnection):
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
         try:
             statement = await self.prepare(query.text)
-        except asyncpg.SyntaxOrAccessError as error:
+        except asyncpg.PostgresError as error:
+            # A literal that is no value of its type, such as 'x'::int, is a DataError, and it has a position, too.
+            if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
+                raise
             raise query.refused(error) from error
         prepared = self.prepared[query] = Prepared(statement, query)
         return prepared
@@ -131,10 +137,10 @@ class ServerConnection(DriverConnection):
             prepared = await self.prepare_query(query)
             return prepared.rows(await prepared.fetch(*arguments))
         except Exception as error:
-            self._raise_translated(error, query, arguments)
+            self.raise_translated(error, query, arguments)
             raise
 
-    def _raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
+    def raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
         """Raise the layer's own error for the driver's; return where it has none."""
         translated = self.lost_by(error, query.function) or query.translate(error, arguments)
         if translated is not error:
@@ -194,6 +200,9 @@ class ServerConnection(DriverConnection):
         """Undo whatever raw SQL did to the session; an error means that it cannot be undone."""
         if self.beyond_reset:
             raise asyncpg.InterfaceError("what was done to this session cannot be undone")
+        if self.is_in_transaction():
+            # Someone's raw BEGIN, or a stream that was left in the middle.
+            await self.execute("rollback")
         await self.reset()
         self.dirty = False
 

@@ -23,7 +23,7 @@ class Place:
     source: str = field(repr=False)
 
     def __str__(self) -> str:
-        return f"{_shown(self.path)}:{self.line}:{self.column}"
+        return f"{shown(self.path)}:{self.line}:{self.column}"
 
     def report(self, message: str) -> str:
         """Three lines: `sql/users.sql:12:8: message`, the source line, and a caret beneath the character."""
@@ -60,12 +60,13 @@ def read_source(path: Path) -> Source:
     try:
         return Source(path, path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise SQLFileError(f"{_shown(path)}: {error.strerror}") from error
+        raise SQLFileError(f"{shown(path)}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise SQLFileError(f"{_shown(path)}:{line}: this is not UTF-8: {error.reason}") from error
+        raise SQLFileError(f"{shown(path)}:{line}: this is not UTF-8: {error.reason}") from error
 
 
-def _shown(path: Path) -> Path:
+def shown(path: Path) -> Path:
+    """The path as messages have it: relative to the current folder where it lies in it."""
     absolute, folder = path.absolute(), Path.cwd()
     return absolute.relative_to(folder) if absolute.is_relative_to(folder) else path

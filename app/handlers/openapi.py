@@ -85,7 +85,9 @@ def _parameters(operation: Operation) -> list[Schema]:
 def _responses(operation: Operation) -> Schema:
     answer: Schema = {"description": (operation.answer.__doc__ if operation.answer else None) or "Done."}
     if operation.answer:
-        answer["content"] = _json(_reference(operation.answer))
+        first, *others = operation.media_types
+        answer["content"] = {first: {"schema": _reference(operation.answer)}}
+        answer["content"] |= {other: {"schema": {"type": "string"}} for other in others}
     refusal = _json({"$ref": "#/components/schemas/Errors"})
     refusals = {str(s): {"description": REFUSALS[s], "content": refusal} for s in _refusals(operation)}
     if operation.tag == "Health":

@@ -42,6 +42,8 @@ class Operation:
     body: tuple[str, type[RequestBody]] | None = None
     query: tuple[Parameter, ...] = ()
     refusals: tuple[int, ...] = ()
+    media_types: tuple[str, ...] = ("application/json",)
+    """The first is of lines or documents of `answer`; any other is text."""
 
     @property
     def id(self) -> str:

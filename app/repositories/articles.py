@@ -1,5 +1,7 @@
 """Articles, alone and in lists."""
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -37,6 +39,20 @@ class Article(ArticleSummary):
     """An article as the viewer sees it."""
 
     body: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedArticle:
+    """An article as everyone sees it."""
+
+    slug: str
+    title: str
+    description: str
+    body: str
+    tag_list: list[str]
+    created_at: datetime
+    updated_at: datetime
+    author: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,12 @@ async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None) -> 
 @queries.bind
 async def lock_article(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
     """As get_article_key; nobody else changes the article until the transaction ends."""
+    ...
+
+
+@queries.bind
+def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextManager[AsyncIterator[ExportedArticle]]:
+    """Every article, the oldest first; NotFound("viewer") when the viewer is gone."""
     ...
 
 

@@ -1,5 +1,6 @@
 """Accounts."""
 
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 
 from app.db import Executor, Queries
@@ -29,6 +30,23 @@ class Account:
 
     user: User
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to store."""
+
+    username: str
+    email: str
+    password_hash: str
+    bio: str | None
+    image: str | None
+
+
+@queries.bind
+async def copy_users(db: Executor, *, rows: Iterable[NewAccount] | AsyncIterable[NewAccount]) -> int:
+    """Store many accounts, all or none; BadRow says which one cannot be stored."""
+    ...
 
 
 @queries.bind

@@ -1,11 +1,13 @@
-"""A way to the server that a test can look at, hold up and cut."""
+"""A way to the server that a test can look at, hold up and cut; queries of an SQL file that a test writes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
+from app.db import Queries
 from tests.network import Network
 
 
@@ -14,3 +16,16 @@ async def network(database_url: str) -> AsyncIterator[Network]:
     """The way to this test's own database."""
     async with Network(database_url) as network:
         yield network
+
+
+@pytest.fixture
+def write_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Queries]:
+    """Queries of a file `things.sql` in the current directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> Queries:
+        path = tmp_path / "things.sql"
+        path.write_text(text, encoding="utf-8")
+        return Queries(path, conflicts={"books_title_key": "title"})
+
+    return write

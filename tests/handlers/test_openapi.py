@@ -153,6 +153,7 @@ NEED_TOKEN = {
     ("POST", "/api/profiles/{username}/follow"),
     ("DELETE", "/api/profiles/{username}/follow"),
     ("GET", "/api/articles/feed"),
+    ("GET", "/api/articles/export"),
     ("POST", "/api/articles"),
     ("PUT", "/api/articles/{slug}"),
     ("DELETE", "/api/articles/{slug}"),

@@ -48,6 +48,7 @@ CONTRACT = [
 ]
 EXTENSIONS = [
     Operation("GET", "/api/users", "GetUsers", "optional"),
+    Operation("GET", "/api/articles/export", "ExportArticles", "required"),
     Operation("GET", "/health/live", "GetLiveness", "ignored"),
     Operation("GET", "/health/ready", "GetReadiness", "ignored"),
     Operation("GET", "/openapi.json", "GetOpenApi", "ignored"),

@@ -1,0 +1,162 @@
+"""Bulk: `copy books (title, pages) from stdin`, bound to a function that takes rows and sends them by binary COPY."""
+
+import dataclasses
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+
+import asyncpg
+
+from app.db.annotations import Reason, members, refusal
+from app.db.arguments import doubtful
+from app.db.errors import BadRow, BindingError
+from app.db.fields import fields_of
+from app.db.lexer import Kind, Token, tokenize
+from app.db.statement import Statement
+from app.db.types import guards, parameter_problem
+
+if TYPE_CHECKING:
+    from app.db.queries import Query
+    from app.db.server_connection import ServerConnection
+
+_LINE = re.compile(r"COPY .*?, line (\d+)(?:, column (\S+?):?)?(?:$|:| )")
+
+
+class CopyTarget(NamedTuple):
+    """The table that rows are copied into, and its columns in the order of the statement."""
+
+    schema: str | None
+    table: str
+    columns: tuple[str, ...]
+
+    def description(self) -> str:
+        """A statement whose result has the types of the columns."""
+        table = ".".join(_quoted(name) for name in (self.schema, self.table) if name is not None)
+        # Names from an SQL file of our own, quoted; no input reaches it.
+        return f"select {', '.join(map(_quoted, self.columns))} from {table} where false"  # noqa: S608
+
+
+def copy_target(statement: Statement) -> CopyTarget:
+    """What `copy table (columns) from stdin` names; BindingError with the place for any other COPY."""
+    tokens = [token for token in tokenize(statement.text) if not token.is_gap]
+    brackets = [index for index, token in enumerate(tokens) if token.text in {"(", ")"}]
+    words = [token.text.lower() for token in tokens]
+    if len(brackets) != 2 or words[brackets[1] + 1 :] != ["from", "stdin"]:
+        message = "a statement that copies is `copy table (column, …) from stdin`, without options"
+        raise BindingError(statement.locate(0).report(message))
+    names = [_identifier(token) for token in tokens[1 : brackets[0]] if token.text != "."]
+    columns = [_identifier(token) for token in tokens[brackets[0] + 1 : brackets[1]] if token.text != ","]
+    return CopyTarget(names[0] if len(names) > 1 else None, names[-1], tuple(columns))
+
+
+def copied_row(annotation: Any, target: CopyTarget, statement: Statement) -> Any:
+    """The dataclass that `rows: Iterable[Row] | AsyncIterable[Row]` takes; BindingError where it is none."""
+    kinds = {argument for member in members(annotation) for argument in get_args(member)}
+    row_type = kinds.pop() if len(kinds) == 1 else None
+    if not dataclasses.is_dataclass(row_type) or not isinstance(row_type, type):
+        raise BindingError("rows must be declared Iterable[Row] | AsyncIterable[Row], with a dataclass as Row")
+    fields = {name for name, _ in fields_of(row_type)}
+    faults = [f"no field for column {name!r}" for name in target.columns if name not in fields]
+    faults += [f"no column for field {name!r}" for name in sorted(fields.difference(target.columns))]
+    if faults:
+        raise BindingError(statement.locate(0).report(f"{row_type.__name__} does not fit: {'; '.join(faults)}"))
+    return row_type
+
+
+class Copying:
+    """One COPY on its way: rows in, tuples out, and the number of the row that is being encoded."""
+
+    def __init__(self, query: "Query", target: CopyTarget, types: Sequence[asyncpg.Type]) -> None:
+        self.query = query
+        self.target = target
+        self.number = 0
+        hints = dict(fields_of(query.declared_row))
+        self._annotations = [hints[column] for column in target.columns]
+        self._check_types(types)
+        self._guards = guards(self._annotations, types)
+
+    def records(self, rows: Iterable[Any] | AsyncIterable[Any]) -> Iterator[Any] | AsyncIterator[Any]:
+        """The rows as tuples in the order of the columns; BadRow for a value that its field does not allow."""
+        is_async = isinstance(rows, AsyncIterable)
+        return _compiled(self, self._annotations, self._guards, is_async=is_async)(rows)
+
+    def _check_types(self, types: Sequence[asyncpg.Type]) -> None:
+        for column, annotation, pg_type in zip(self.target.columns, self._annotations, types, strict=True):
+            if problem := parameter_problem(annotation, pg_type):
+                raise self.query.fault(f"column {column!r} {problem}")
+
+    def refuse(self, column: int, reason: Reason, value: object) -> None:
+        """BadRow where there is a reason against the value."""
+        if problem := reason(value):
+            raise BadRow(self.query.function, self.number, self.target.columns[column], problem)
+
+    def translate(self, error: Exception) -> Exception:
+        """BadRow, with the number of the row and the column if known, for what the driver or server raised."""
+        if isinstance(error, asyncpg.PostgresError):
+            found = _LINE.search(error.context or "")
+            if found is None:
+                return error
+            reason = error.args[0] if error.args else type(error).__name__
+            return BadRow(self.query.function, int(found[1]), found[2] or self._column(error), reason)
+        if isinstance(error, (TypeError, OverflowError)) and self.number:
+            return BadRow(self.query.function, self.number, None, str(error))
+        return error
+
+    def _column(self, error: asyncpg.PostgresError) -> str | None:
+        name = error.constraint_name or ""
+        return error.column_name or self.query.conflicts.get(name)
+
+
+async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[Any] | AsyncIterable[Any]) -> int:
+    """Send the rows, all or none; how many there were."""
+    target = query.copy
+    if target is None:
+        raise query.fault("is no `copy … from stdin`")
+    try:
+        described = await server.prepare(target.description())
+    except asyncpg.SyntaxOrAccessError as error:
+        raise query.fault(str(error)) from error
+    copying = Copying(query, target, [attribute.type for attribute in described.get_attributes()])
+    records: Any = copying.records(rows)
+    try:
+        status = await server.copy_records_to_table(
+            target.table, schema_name=target.schema, columns=target.columns, records=records
+        )
+    except Exception as error:
+        translated = copying.translate(error)
+        if translated is error:
+            raise
+        raise translated from error
+    return int(status.rpartition(" ")[2])
+
+
+def _compiled(
+    copying: Copying, annotations: Sequence[Any], guards: Sequence[tuple[int, Reason]], *, is_async: bool
+) -> Callable[..., Any]:
+    """A generator function that looks at each value once and yields tuples: all that Python does for a row."""
+    names: dict[str, Any] = {"copying": copying, "refuse": copying.refuse}
+    lines: list[str] = []
+    for index, annotation in enumerate(annotations):
+        lines.append(f"v{index} = row.{copying.target.columns[index]}")
+        if doubt := doubtful(annotation, f"v{index}", names):
+            names[f"reason_{index}"] = refusal(annotation)
+            lines.append(f"if {doubt}: refuse({index}, reason_{index}, v{index})")
+    for index, reason in guards:
+        names[f"guard_{index}"] = reason
+        lines.append(f"refuse({index}, guard_{index}, v{index})")
+    lines.append(f"yield ({''.join(f'v{index}, ' for index in range(len(annotations)))})")
+    body = "\n        ".join(["copying.number += 1", *lines])
+    prefix = "async " if is_async else ""
+    # The text is made of the field names of a class in our own modules; no input reaches it.
+    exec(f"{prefix}def records(rows):\n    {prefix}for row in rows:\n        {body}\n", names)  # noqa: S102
+    return names["records"]
+
+
+def _identifier(token: Token) -> str:
+    if token.kind is Kind.QUOTED_IDENTIFIER and token.text.startswith('"'):
+        return token.text[1:-1].replace('""', '"')
+    return token.text.lower()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

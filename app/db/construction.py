@@ -1,0 +1,149 @@
+"""Source text that makes rows of records: positional, nested, and past the slow `__init__` of frozen dataclasses."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, cast, get_args, get_origin
+
+from asyncpg import Record
+
+from app.db.annotations import element
+from app.db.errors import BindingError
+from app.db.fields import fields_of, is_composite, nested_row, split_optional
+
+
+class Construction:
+    """Writes expressions over a record `r`; `names` is what they refer to."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {}
+
+    def row(self, row_type: Any, columns: Sequence[str], prefix: str = "") -> str:
+        """An expression for a row of this dataclass, from the columns whose names begin with `prefix`."""
+        values = [self._field(annotation, columns, prefix + name) for name, annotation in fields_of(row_type)]
+        return self._call(row_type, values)
+
+    def value(self, annotation: Any, source: str) -> str:
+        """An expression for one value: as the driver gives it, or the enum, composite or collection declared."""
+        convert = conversion(annotation)
+        return source if convert is None else f"{self._name(convert)}({source})"
+
+    def _field(self, annotation: Any, columns: Sequence[str], column: str) -> str:
+        nested = nested_row(annotation)
+        if nested is None or is_composite(column, columns):
+            return self.value(annotation, f"r[{columns.index(column)}]")
+        row = self.row(nested, columns, f"{column}.")
+        if not split_optional(annotation)[1]:
+            return row
+        # An outer join that found nothing leaves every column of the nested row null, and no row at all is None.
+        own = [index for index, name in enumerate(columns) if name.startswith(f"{column}.")]
+        return f"(None if {' and '.join(f'r[{index}] is None' for index in own)} else {row})"
+
+    def _call(self, row_type: Any, values: list[str]) -> str:
+        return f"{self._name(constructor(row_type))}({', '.join(values)})"
+
+    def _name(self, value: Any) -> str:
+        name = f"made_{len(self.names)}"
+        self.names[name] = value
+        return name
+
+
+def constructor(row_type: Any) -> Callable[..., Any]:
+    """What makes a row of its values, in the order of `fields_of`: the class itself, or something five times as fast.
+
+    The `__init__` of a frozen dataclass sets each field through object.__setattr__. A class with the same slots that is
+    not frozen lets the interpreter store them directly, and then the object is declared to be a row.
+    """
+    names = [name for name, _ in fields_of(row_type)]
+    if not _has_plain_init(row_type):
+        return _by_init(row_type)
+    draft = _draft(row_type)
+    post_init = "; o.__post_init__()" if hasattr(row_type, "__post_init__") else ""
+    sets = "".join(f" o.{name} = {name};" for name in names)
+    source = f"def make({', '.join(names)}):\n    o = __draft__();{sets} o.__class__ = __row__{post_init}\n    return o"
+    scope: dict[str, Any] = {"__draft__": draft, "__row__": row_type}
+    # The text is made of the field names of a class in our own modules; no input reaches it.
+    exec(source, scope)  # noqa: S102
+    return scope["make"]
+
+
+def _draft(row_type: Any) -> type:
+    space = {"__slots__": vars(row_type)["__slots__"], "__setattr__": object.__setattr__, "__init__": object.__init__}
+    return type(row_type.__name__, row_type.__bases__, space)
+
+
+def _has_plain_init(row_type: Any) -> bool:
+    """Whether the dataclass decorator wrote the constructor, and it does no more than to set one field per argument."""
+    init: Any = vars(row_type).get("__init__")
+    return (
+        type(row_type) is type
+        and row_type.__new__ is object.__new__
+        # What is written by hand comes from a file.
+        and init is not None
+        and init.__code__.co_filename == "<string>"
+        and all(field.init for field in dataclasses.fields(row_type))
+        # InitVar: something goes to __post_init__ that is no field.
+        and list(inspect.signature(init).parameters)[1:] == [name for name, _ in fields_of(row_type)]
+    )
+
+
+def _by_init(row_type: Any) -> Callable[..., Any]:
+    keyword_only = {field.name for field in dataclasses.fields(row_type) if field.kw_only}
+    if not keyword_only:
+        return row_type
+    names = [name for name, _ in fields_of(row_type)]
+    positional = len(names) - len(keyword_only)
+    return lambda *values: row_type(
+        *values[:positional], **dict(zip(names[positional:], values[positional:], strict=True))
+    )
+
+
+def conversion(annotation: Any) -> Callable[[Any], Any] | None:
+    """What makes of the driver's value what the annotation says, None passing through; None where they are the same."""
+    inner, _ = split_optional(annotation)
+    convert = _conversion(inner)
+    if convert is None:
+        return None
+    return lambda value: None if value is None else convert(value)
+
+
+def _conversion(annotation: Any) -> Callable[[Any], Any] | None:
+    inner: Any = annotation
+    if isinstance(inner, type) and issubclass(inner, Enum):
+        return cast("Any", inner)
+    if dataclasses.is_dataclass(inner):
+        return _composite(inner)
+    of = element(inner)
+    if of is None:
+        return None
+    items = conversion(of)
+    container: Any = get_origin(inner) or inner
+    collect: Any = container if container in (tuple, set, frozenset) else list
+    if collect is list and items is None:
+        return None
+    if collect is tuple and get_args(inner) and Ellipsis not in get_args(inner):
+        # A tuple with a type for each place is a composite as the driver gives it.
+        return None
+    return lambda values: collect(values if items is None else map(items, values))
+
+
+def _composite(row_type: Any) -> Callable[[Any], Any]:
+    fields = fields_of(row_type)
+    make = constructor(row_type)
+    conversions = [(name, conversion(annotation) or _same) for name, annotation in fields]
+
+    def convert(value: Any) -> Any:
+        if not isinstance(value, Record) or set(value.keys()) != {name for name, _ in fields}:
+            raise BindingError(f"{row_type.__name__} does not fit the value: it is made of {_attributes(value)}")
+        return make(*[convert(value[name]) for name, convert in conversions])
+
+    return convert
+
+
+def _attributes(value: Any) -> str:
+    return f"({', '.join(value.keys())})" if isinstance(value, Record) else f"{type(value).__name__}, not a composite"
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -1,0 +1,193 @@
+"""Streams: rows fetched while they are consumed, by a server-side cursor in a transaction."""
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from app.db.errors import DatabaseUnavailable, NotConnected
+from app.db.transaction import TransactionOptions, transaction_block
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+    from asyncpg.cursor import Cursor
+
+    from app.db.lease import Lease
+    from app.db.queries import Query
+    from app.db.server_connection import ServerConnection
+
+
+class Rows:
+    """The rows of a stream, once; after its `async with` block they are gone, and asking for one is NotConnected."""
+
+    def __init__(self, server: "ServerConnection", query: "Query", arguments: tuple[object, ...]) -> None:
+        self._server = server
+        self._query = query
+        self._arguments = arguments
+        self._cursor: Cursor[Record] | None = None
+        self._build: Callable[..., list[Any]] = list
+        self._ready: Iterator[Any] = iter(())
+
+    async def begin(self) -> Self:
+        """Open the cursor and fetch the first rows, so that what is wrong with the statement shows at once."""
+        server, query = self._server, self._query
+        server.running = query.function
+        server.dirty = server.dirty or query.touches_session
+        try:
+            prepared = server.prepared.get(query) or await server.prepare_query(query)
+            self._cursor, self._build = await prepared.fetch(*self._arguments), prepared.build
+        except Exception as error:
+            # A migration may have changed the columns: whoever asks next gets the statement prepared anew.
+            server.prepared.pop(query, None)
+            server.raise_translated(error, query, self._arguments)
+            raise
+        await self._fetch()
+        return self
+
+    def end(self) -> None:
+        """No more rows from now on."""
+        self._cursor = None
+        self._ready = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        for row in self._ready:
+            return row
+        await self._fetch()
+        for row in self._ready:
+            return row
+        raise StopAsyncIteration
+
+    async def _fetch(self) -> None:
+        if self._cursor is None:
+            raise NotConnected(f"the stream {self._query.function} ended with its `async with` block; use it inside")
+        try:
+            self._ready = iter(self._build(await self._cursor.fetch(self._query.prefetch)))
+        except Exception as error:
+            self._server.raise_translated(error, self._query, self._arguments)
+            raise
+
+
+class Stream:
+    """`async with` yields the rows, on a connection that the caller has; in a transaction of theirs it runs in that.
+
+    A stream that is left early in a transaction of the caller keeps its cursor until that transaction ends.
+    """
+
+    def __init__(self, server: "ServerConnection", query: "Query", arguments: tuple[object, ...]) -> None:
+        self._server = server
+        self._rows = Rows(server, query, arguments)
+        self._block = transaction_block(server, TransactionOptions()) if not server.is_in_transaction() else None
+
+    async def __aenter__(self) -> Rows:
+        if self._block is None:
+            return await self._rows.begin()
+        await self._block.__aenter__()
+        try:
+            return await self._rows.begin()
+        except BaseException as error:
+            await self._block.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._rows.end()
+        if self._block is not None:
+            await self._block.__aexit__(exc_type, exc, traceback)
+
+
+class LentStream:
+    """`async with` yields the rows, on a connection that is lent for the block and given back in every case."""
+
+    def __init__(self, lease: "Lease", timeout: float, query: "Query", arguments: tuple[object, ...]) -> None:
+        self._lease = lease
+        self._timeout = timeout
+        self._query = query
+        self._arguments = arguments
+        self._server: ServerConnection | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> Rows:
+        place = _place_of_caller()
+        try:
+            return await self._begin(place)
+        except DatabaseUnavailable:
+            self._lease.suspect_idle()
+            if not self._query.reads_only or not self._was_idle:
+                raise
+        # The connection had died while it was idle, and nobody has seen a row yet.
+        self._lease.counters.retries += 1
+        return await self._begin(place)
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._rows.end()
+        try:
+            if exc is None:
+                await self._given().execute("commit")
+        except Exception as error:
+            self._given().raise_translated(error, self._query, self._arguments)
+            raise
+        finally:
+            self._give_back()
+
+    def __del__(self) -> None:
+        if self._server is not None and self._loop is not None and not self._loop.is_closed():
+            warnings.warn(
+                f"the stream {self._query.function} was dropped, not left: use `async with`", ResourceWarning, 2
+            )
+            # The garbage collector runs in any thread.
+            self._loop.call_soon_threadsafe(_give_back, self._lease, self._server)
+
+    async def _begin(self, place: tuple[str, int]) -> Rows:
+        server = self._lease.take_fresh() or await self._lease.take(self._timeout)
+        self._server, self._loop, self._was_idle = server, asyncio.get_running_loop(), server.was_idle
+        server.holder, server.acquired_at = asyncio.current_task(), place
+        self._rows = Rows(server, self._query, self._arguments)
+        try:
+            return await self._begin_transaction(server)
+        except BaseException:
+            self._give_back()
+            raise
+
+    async def _begin_transaction(self, server: "ServerConnection") -> Rows:
+        try:
+            # Not asyncpg's own transaction: that one complains where a reset ends it.
+            await server.execute(f"begin; {server.settings_of_transactions}")
+        except Exception as error:
+            server.raise_translated(error, self._query, self._arguments)
+            raise
+        return await self._rows.begin()
+
+    def _give_back(self) -> None:
+        server, self._server = self._given(), None
+        _give_back(self._lease, server)
+
+    def _given(self) -> "ServerConnection":
+        if self._server is None:
+            raise NotConnected(f"the stream {self._query.function} is not open")
+        return self._server
+
+
+def _give_back(lease: "Lease", server: "ServerConnection") -> None:
+    """At once, in whatever state: a session in a transaction, or with a statement under way, is rolled back and reset.
+
+    That happens in the background. Nothing is awaited here, so no cancellation can come in between.
+    """
+    if not server.is_closed() and server.is_in_transaction():
+        server.dirty = True
+    lease.give(server)
+
+
+def _place_of_caller() -> tuple[str, int]:
+    """File and line of the `async with`: the nearest frame of another file."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, but without a public name
+    while frame.f_code.co_filename == __file__ and frame.f_back:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno

@@ -1,0 +1,106 @@
+"""Reload: a changed SQL file takes effect on the next call, and a broken one changes nothing."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from itertools import count
+
+import pytest
+
+from app.db import BindingError, Database, Executor, NotFound, Queries, reload_on_change
+
+WriteQueries = Callable[[str], Queries]
+_later = count(1_900_000_000)
+
+
+def rewrite(queries: Queries, text: str) -> None:
+    """Another text of the file, at a time that differs from any before."""
+    queries.path.write_text(text, encoding="utf-8")
+    at = next(_later)
+    os.utime(queries.path, (at, at))
+
+
+async def test_a_changed_statement_takes_effect_on_the_next_call(db: Database, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: get_sum\nselect :a::int + :b::int")
+
+    @queries.bind
+    async def get_sum(db: Executor, *, a: int, b: int) -> int: ...
+
+    reload_on_change(queries)
+    assert await get_sum(db, a=5, b=3) == 8
+    rewrite(queries, "-- name: get_sum\nselect :b::int - :a::int")
+    assert await get_sum(db, a=5, b=3) == -2
+    async with db.transaction() as tx:
+        rewrite(queries, "-- name: get_sum\nselect :a::int * :b::int")
+        assert await get_sum(tx, a=5, b=3) == 15
+
+
+async def test_without_reload_a_changed_file_changes_nothing(db: Database, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: get_one\nselect 1")
+
+    @queries.bind
+    async def get_one(db: Executor) -> int: ...
+
+    rewrite(queries, "-- name: get_one\nselect 2")
+    assert await get_one(db) == 1
+
+
+async def test_a_stream_is_reloaded_too(db: Database, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: stream_numbers\nselect 1")
+
+    @queries.bind
+    def stream_numbers(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+
+    reload_on_change(queries)
+    rewrite(queries, "-- name: stream_numbers\nselect 2")
+    async with stream_numbers(db) as rows:
+        assert [number async for number in rows] == [2]
+
+
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [
+        ("-- name: get_one\nselect 'open", "things.sql:2:8: this string is opened by ' and never closed"),
+        ("-- name: get_one\nselect 1 fro nowhere", 'things.sql:2:14: syntax error at or near "nowhere"'),
+        ("-- name: get_one\nselect :a::int", "things.sql:1:1: get_one: :a has no argument"),
+        ("-- name: get_one\nselect 'x'", "things.sql:1:1: get_one: column '?column?' is text, the field is int"),
+        ("-- name: get_two\nselect 1", "there is no statement 'get_one' in things.sql"),
+    ],
+)
+async def test_a_broken_file_is_logged_and_the_last_good_text_stays(
+    db: Database, write_queries: WriteQueries, caplog: pytest.LogCaptureFixture, broken: str, place: str
+) -> None:
+    queries = write_queries("-- name: get_one\nselect 1")
+
+    @queries.bind
+    async def get_one(db: Executor) -> int: ...
+
+    reload_on_change(queries)
+    rewrite(queries, broken)
+    with caplog.at_level(logging.ERROR, "app.db"):
+        assert [await get_one(db), await get_one(db)] == [1, 1]
+    (record,) = caplog.records
+    assert place in record.getMessage()
+    assert "stay" in record.getMessage().splitlines()[-1]
+    rewrite(queries, "-- name: get_one\nselect 3")
+    assert await get_one(db) == 3
+
+
+async def test_what_was_never_good_stays_an_error(db: Database, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: get_one\nselect 1 where false")
+
+    @queries.bind
+    async def get_one(db: Executor) -> int: ...
+
+    reload_on_change(queries)
+    with pytest.raises(NotFound):
+        await get_one(db)
+    broken = write_queries("-- name: get_none\nselect nope")
+
+    @broken.bind
+    async def get_none(db: Executor) -> int: ...
+
+    reload_on_change(broken)
+    with pytest.raises(BindingError, match='column "nope" does not exist'):
+        await get_none(db)

@@ -1,0 +1,154 @@
+"""Streams: rows that are fetched while they are consumed, and a connection that comes back in every case."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.db import BadArgument, BindingError, Database, Executor, NotConnected, NotFound, Queries
+
+WriteQueries = Callable[[str], Queries]
+Numbers = AbstractAsyncContextManager[AsyncIterator[int]]
+
+
+@pytest.fixture
+def stream_numbers(write_queries: WriteQueries) -> Callable[..., Numbers]:
+    """Streams the numbers from 1 to `count`, ten at a time, and fails at 50."""
+    queries = write_queries(
+        """-- name: stream_numbers
+        select case when 1 / (50 - n) is null then 0 else n end from (select generate_series(1, :count::int)) as t (n)"""
+    )
+
+    @queries.bind(prefetch=10)
+    def stream_numbers(db: Executor, *, count: int) -> Numbers: ...
+
+    return stream_numbers
+
+
+async def settled(db: Database) -> None:
+    """Wait until every connection is idle; fail when one is not given back."""
+    async with asyncio.timeout(10):
+        while db.statistics().in_use:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_stream_yields_every_row_in_order(db: Database, stream_numbers: Callable[..., Numbers]) -> None:
+    async with stream_numbers(db, count=35) as rows:
+        assert db.statistics().in_use == 1
+        assert [number async for number in rows] == list(range(1, 36))
+    assert db.statistics().in_use == 0
+
+
+async def test_a_stream_fetches_no_more_than_it_was_told_to(
+    db: Database, stream_numbers: Callable[..., Numbers]
+) -> None:
+    async with stream_numbers(db, count=1_000_000_000) as rows:
+        assert [await anext(rows) for _ in range(20)] == list(range(1, 21))
+        assert db.statistics().in_use == 1
+    await settled(db)
+
+
+async def test_a_stream_left_early_gives_its_connection_back(
+    db: Database, stream_numbers: Callable[..., Numbers]
+) -> None:
+    async with stream_numbers(db, count=1_000_000) as rows:
+        async for number in rows:
+            if number == 5:
+                break
+    await settled(db)
+    with pytest.raises(NotConnected, match="the stream stream_numbers ended"):
+        await anext(rows)
+
+
+async def test_an_exception_in_the_block_gives_the_connection_back(
+    db: Database, stream_numbers: Callable[..., Numbers]
+) -> None:
+    with pytest.raises(KeyError):
+        async with stream_numbers(db, count=100):
+            raise KeyError
+    await settled(db)
+    assert await db.fetchval("select 1") == 1
+
+
+async def test_an_error_of_the_statement_names_its_place(db: Database, stream_numbers: Callable[..., Numbers]) -> None:
+    with pytest.raises(asyncpg.DivisionByZeroError) as refusal:
+        async with stream_numbers(db, count=100) as rows:
+            assert [number async for number in rows]
+    assert refusal.value.__notes__ == ["things.sql:1:1: in stream_numbers"]
+    await settled(db)
+
+
+async def test_a_cancelled_consumer_gives_the_connection_back(
+    db: Database, stream_numbers: Callable[..., Numbers]
+) -> None:
+    entered = asyncio.Event()
+
+    async def consume() -> None:
+        async with stream_numbers(db, count=100):
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(consume())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await settled(db)
+    assert await db.fetchval("select 1") == 1
+
+
+async def test_a_stream_that_is_dropped_gives_the_connection_back(
+    db: Database, stream_numbers: Callable[..., Numbers]
+) -> None:
+    stream = stream_numbers(db, count=100)
+    await stream.__aenter__()
+    with pytest.warns(ResourceWarning, match="stream_numbers was dropped"):
+        del stream
+        gc.collect()
+    await settled(db)
+
+
+async def test_a_stream_in_a_transaction_of_the_caller_sees_what_that_wrote(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    queries = write_queries("-- name: stream_books\nselect title from books order by title")
+
+    @queries.bind
+    def stream_books(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    async with db.transaction() as tx:
+        await tx.execute("create table books (title text)")
+        await tx.execute("insert into books values ('a'), ('b')")
+        async with stream_books(tx) as rows:
+            assert [title async for title in rows] == ["a", "b"]
+        assert tx.is_in_transaction()
+    async with db.acquire() as connection, stream_books(connection) as rows:
+        assert await anext(rows) == "a"
+        assert connection.is_in_transaction()
+
+
+async def test_the_arguments_of_a_stream_are_strict(db: Database, stream_numbers: Callable[..., Any]) -> None:
+    with pytest.raises(BadArgument, match="must be int, not float"):
+        stream_numbers(db, count=1.5)
+
+
+async def test_what_a_stream_refers_to_may_be_gone_before_its_first_row(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    from app.repositories.articles import stream_articles
+
+    with pytest.raises(NotFound, match="viewer not found"):
+        async with stream_articles(db, viewer_id=7):
+            pass
+    await settled(db)
+
+
+def test_a_stream_is_declared_without_async(write_queries: WriteQueries) -> None:
+    async def stream_things(db: Executor) -> Numbers: ...
+
+    with pytest.raises(BindingError, match="stream_things is a stream: declare it `def`, without async"):
+        write_queries("-- name: stream_things\nselect 1").bind(stream_things)

@@ -1,0 +1,131 @@
+"""The export of all articles: lines of JSON or CSV, and a client who does not read is dropped."""
+
+import asyncio
+import csv
+import io
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.types import Message
+
+from app.db import Database
+from app.handlers import export
+from tests.documented import outcome
+from tests.people import Person
+
+
+@pytest.mark.usefixtures("article", "other_article")
+async def test_an_export_has_every_article_on_a_line_of_json(ann: Person) -> None:
+    answer = await ann.get("/api/articles/export")
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    first, second = (json.loads(line) for line in answer.text.splitlines())
+    assert (first["slug"], first["tagList"], first["author"]) == (
+        "how-to-train-your-dragon-1",
+        ["dragons", "training"],
+        "ann",
+    )
+    assert second["title"] == "Another dragon"
+
+
+@pytest.mark.usefixtures("article", "other_article")
+async def test_an_export_can_be_csv(ann: Person) -> None:
+    await ann.writes('Quotes ", commas\nand lines', body="ä😀")
+
+    answer = await ann.get("/api/articles/export?format=csv")
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    assert [row["tagList"] for row in rows] == ["dragons training", "coffee", ""]
+    assert (rows[2]["title"], rows[2]["body"]) == ('Quotes ", commas\nand lines', "ä😀")
+
+
+async def test_an_export_of_nothing_is_empty(ann: Person) -> None:
+    assert (await ann.get("/api/articles/export")).text == ""
+    assert len((await ann.get("/api/articles/export?format=csv")).text.splitlines()) == 1
+
+
+async def test_other_formats_are_refused(ann: Person, client: httpx2.AsyncClient) -> None:
+    answer = await ann.get("/api/articles/export?format=xml")
+
+    assert outcome(answer) == (422, {"format": ["must be one of ndjson, csv"]})
+    assert (await client.get("/api/articles/export")).status_code == 401
+
+
+async def open_export(app: Starlette, person: Person, receive: Any, send: Any) -> None:
+    """An export, asked for by hand so that the test plays the client."""
+    headers = [(b"authorization", f"Token {person.token}".encode())]
+    scope: dict[str, Any] = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "path": "/api/articles/export", "raw_path": b"/api/articles/export", "query_string": b"", "root_path": "",
+        "scheme": "http", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    await app(scope, receive, send)
+
+
+async def never() -> Message:
+    """A client who stays."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def connections_in_use(app: Starlette) -> int:
+    """How many connections are lent once what goes on in the background is done."""
+    async with asyncio.timeout(10):
+        while app.state.database.statistics().in_use:
+            await asyncio.sleep(0.005)
+    return app.state.database.statistics().in_use
+
+
+async def test_a_client_who_does_not_read_is_dropped(
+    app: Starlette, ann: Person, db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(export, "SLOWEST_READ", 0.05)
+    await many_articles(db)
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(10):
+        await open_export(app, ann, never, send)
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[1]["more_body"]
+    assert "its client read nothing for 0.05 seconds" in caplog.text
+    assert await connections_in_use(app) == 0
+
+
+async def test_an_export_ends_with_its_client(app: Starlette, ann: Person, db: Database) -> None:
+    await many_articles(db)
+    gone = asyncio.Event()
+    bodies: list[Message] = []
+
+    async def receive() -> Message:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            bodies.append(message)
+            gone.set()
+        await asyncio.sleep(0)
+
+    async with asyncio.timeout(10):
+        await open_export(app, ann, receive, send)
+
+    assert bodies[-1]["more_body"]
+    assert await connections_in_use(app) == 0
+
+
+async def many_articles(db: Database) -> None:
+    """Two thousand articles of a kilobyte, by whoever there is."""
+    await db.execute(
+        "insert into articles (author_id, slug_words, title, description, body)"
+        " select users.id, 'a', 'A', 'About', repeat('x', 1000) from users cross join generate_series(1, 2000)"
+    )

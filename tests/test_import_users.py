@@ -1,0 +1,92 @@
+"""`python -m app import users`: all accounts of a CSV file or none, and an error names the line."""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.db import Database
+from app.imports import ImportFailed, import_users
+from tests.processes import run
+
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$R0pNRHVBTFNlaGJqWGtSZ0FBQUFBQUFBQUFBQUFBQUE"
+
+
+def people(tmp_path: Path, text: str) -> Path:
+    """A CSV file with this text."""
+    path = tmp_path / "people.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+async def names(db: Database) -> list[str]:
+    """Who has an account."""
+    return [row["username"] for row in await db.fetch("select username from users order by id")]
+
+
+async def test_each_line_becomes_an_account(db: Database, tmp_path: Path) -> None:
+    path = people(tmp_path, f'email,username,bio,password_hash\nann@x.org,ann,"two\nlines",{HASH}\nbob@x.org,bob,,\n')
+    read: list[int] = []
+
+    assert await import_users(db, path, dry_run=False, advance=read.append) == 2
+
+    assert sum(read) == path.stat().st_size
+    rows = await db.fetch("select username, email, bio, image, password_hash = $1 as kept from users order by id", HASH)
+    assert [tuple(row) for row in rows] == [
+        ("ann", "ann@x.org", "two\nlines", None, True),
+        ("bob", "bob@x.org", None, None, False),
+    ]
+
+
+async def test_nobody_can_log_in_to_an_account_without_a_hash(
+    db: Database, client: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    await import_users(db, people(tmp_path, "email,username\nbob@x.org,bob\n"), dry_run=False, advance=lambda _: None)
+
+    for password in ("bob", "x" * 8):
+        answer = await client.post("/api/users/login", json={"user": {"email": "bob@x.org", "password": password}})
+        assert answer.status_code == 401
+
+
+async def test_a_dry_run_tries_everything_and_stores_nothing(db: Database, tmp_path: Path) -> None:
+    path = people(tmp_path, "email,username\nann@x.org,ann\nbob@x.org,bob\n")
+
+    assert await import_users(db, path, dry_run=True, advance=lambda _: None) == 2
+    assert await names(db) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("username\nann\n", "1: there is no column 'email'"),
+        ("username,email,password\nann,a@x.org,secret\n", "1: column 'password' is unknown"),
+        ("username,email,email\nann,a@x.org,b@x.org\n", "1: column 'email' comes twice"),
+        ("username,email\nann,a@x.org\nbob\n", "3: 1 values for 2 columns"),
+        ('username,email,bio\nann,a@x.org,"two\nlines"\nbob,nowhere,\n', "4: email: is not an e-mail address"),
+        ("username,email\nann,a@x.org\n ,b@x.org\n", "3: username: can't be blank"),
+        ("username,email,password_hash\nann,a@x.org,secret\n", "2: password_hash: is not a hash of argon2"),
+        ('username,email,bio\nann,a@x.org,"two\nlines"\nann,b@x.org,\n', "4: username: duplicate key value"),
+        ("username,email\nann,a@x.org\nbob,A@x.org\n", "3: email: duplicate key value"),
+        (f"username,email\nann,a@x.org\n{'b' * 101},b@x.org\n", '3: new row for relation "users" violates check'),
+        ("username,email\nann,a@x.org\nb\0b,b@x.org\n", "3: username: invalid byte sequence"),
+    ],
+)
+async def test_an_error_names_the_line_and_nothing_is_stored(
+    db: Database, tmp_path: Path, text: str, problem: str
+) -> None:
+    with pytest.raises(ImportFailed) as failure:
+        await import_users(db, people(tmp_path, text), dry_run=False, advance=lambda _: None)
+
+    assert str(failure.value).startswith(f"{tmp_path}/people.csv:{problem}")
+    assert await names(db) == []
+
+
+async def test_the_command_says_how_many_or_which_line(db: Database, database_url: str, tmp_path: Path) -> None:
+    path = people(tmp_path, "email,username\nann@x.org,ann\n")
+    command = ("app", "import", "users", str(path))
+
+    done = run(*command, folder=tmp_path, DATABASE_URL=database_url)
+    assert (done.returncode, done.stdout) == (0, "1 users imported\n"), done.stderr
+    done = run(*command, "--dry-run", folder=tmp_path, DATABASE_URL=database_url)
+    assert done.returncode == 1
+    assert f"Error: {path}:2: username: duplicate key value" in done.stderr
