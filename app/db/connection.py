@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.db.lease import Lease
 from app.db.queries import Query
 from app.db.server_connection import ServerConnection
 from app.db.transaction import Isolation, TransactionOptions, transaction_block
+
+_LAYER = str(Path(__file__).parent)
 
 
 class Connection:
@@ -42,39 +45,52 @@ class Connection:
 
     async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
         """Run raw SQL, several statements where there are no arguments; the last one's command tag, `UPDATE 3`."""
-        return await self._raw(sql).execute(sql, *arguments, timeout=timeout)
+        with self._raw(sql) as server:
+            return await server.execute(sql, *arguments, timeout=timeout)
 
     async def executemany(
         self, sql: str, arguments: Iterable[Sequence[object]], *, timeout: float | None = None
     ) -> None:
         """Run raw SQL once for each sequence of arguments, all or none."""
-        await self._raw(sql).executemany(sql, arguments, timeout=timeout)
+        with self._raw(sql) as server:
+            await server.executemany(sql, arguments, timeout=timeout)
 
     async def fetch(self, sql: str, *arguments: object, timeout: float | None = None) -> list[asyncpg.Record]:
         """All rows of raw SQL."""
-        return await self._raw(sql).fetch(sql, *arguments, timeout=timeout)
+        with self._raw(sql) as server:
+            return await server.fetch(sql, *arguments, timeout=timeout)
 
     async def fetchrow(self, sql: str, *arguments: object, timeout: float | None = None) -> asyncpg.Record | None:
         """The first row of raw SQL, or None."""
-        return await self._raw(sql).fetchrow(sql, *arguments, timeout=timeout)
+        with self._raw(sql) as server:
+            return await server.fetchrow(sql, *arguments, timeout=timeout)
 
     async def fetchval(self, sql: str, *arguments: object, timeout: float | None = None) -> Any:
         """The first column of the first row of raw SQL, or None."""
-        return await self._raw(sql).fetchval(sql, *arguments, timeout=timeout)
+        with self._raw(sql) as server:
+            return await server.fetchval(sql, *arguments, timeout=timeout)
 
     @property
     def driver(self) -> ServerConnection:
         """asyncpg's own connection for what is not here (COPY, cursors, listeners); its session is reset afterwards."""
-        return self._raw("-- asyncpg's own methods")
+        server = self._lent()
+        server.before_raw("-- asyncpg's own methods")
+        return server
 
     def is_in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self._lent().is_in_transaction()
 
-    def _raw(self, sql: str) -> ServerConnection:
+    @contextmanager
+    def _raw(self, sql: str) -> Generator[ServerConnection]:
         server = self._lent()
         server.before_raw(sql)
-        return server
+        try:
+            yield server
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if unavailable := server.lost_by(error, "raw SQL"):
+                raise unavailable from error
+            raise
 
     def _lent(self) -> ServerConnection:
         if self._server is None:
@@ -107,8 +123,8 @@ class Loan:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         self._connection.give_back()
-        if not self._server.is_closed() and self._server.is_in_transaction():
-            # Someone's raw BEGIN, or a ROLLBACK that was cancelled.
+        if self._server.is_in_transaction():
+            # Someone's raw BEGIN.
             self._server.dirty = True
         self._lease.give(self._server)
         return None
@@ -143,8 +159,8 @@ class TransactionLoan(Loan):
 
 
 def _place_of_caller() -> tuple[str, int]:
-    """File and line of the `async with` that led here: the nearest frame of another file."""
+    """File and line of the call that led here: the nearest frame outside this layer."""
     frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, but without a public name
-    while frame.f_code.co_filename == __file__ and frame.f_back:
+    while frame.f_code.co_filename.startswith(_LAYER) and frame.f_back:
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno

@@ -151,11 +151,11 @@ class Database:
         lease = self._lease or self._open_lease()
         server = lease.take_fresh() or await lease.take(self.options.acquire_timeout)
         server.holder = asyncio.current_task()
+        was_idle = server.was_idle
         try:
             return await server.run_query(query, arguments)
         except DatabaseUnavailable:
-            lease.suspect_idle()
-            if not query.reads_only or not server.was_idle:
+            if not query.reads_only or not was_idle:
                 raise
         finally:
             lease.give(server)

@@ -1,14 +1,14 @@
 """Keeps the pool in shape in the background: enough connections open, none idle, old or dead for long."""
 
 import asyncio
-import random
+import logging
 from time import monotonic
 
-from app.db.lease import SUSPECT, Lease
+from app.db.lease import Lease
 from app.db.server_connection import ServerConnection
 
-_FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
+_log = logging.getLogger(__name__)
+_AFTER_A_FAULT = 1.0
 
 
 class Keeper:
@@ -19,21 +19,29 @@ class Keeper:
         options = lease.options
         shortest = min(options.idle_timeout, options.max_lifetime, options.keepalive)
         self._interval = min(max(shortest / 4, 0.01), 1.0)
-        self._delay = _FIRST_DELAY
 
     async def run(self) -> None:
         """Look after the connections until cancelled."""
         lease = self._lease
         while True:
             lease.changed.clear()
-            self.close_expired()
-            await self.test_idle()
-            self.refill()
+            try:
+                await self.look()
+            except Exception:
+                # A pool that nobody keeps would die slowly, and nobody would know why.
+                _log.exception("keeping the pool of %s in shape failed; it goes on", lease.opener)
+                await asyncio.sleep(_AFTER_A_FAULT)
             try:
                 async with asyncio.timeout(self._pause()):
                     await lease.changed.wait()
             except TimeoutError:
                 continue
+
+    async def look(self) -> None:
+        """Do once what needs to be done."""
+        self.close_expired()
+        self.refill()
+        await self.test_silent()
 
     def close_expired(self) -> None:
         """Close idle connections that are dead, past their lifetime, or more than are kept and idle for too long."""
@@ -43,40 +51,35 @@ class Keeper:
                 lease.evict(server, "dead")
             elif now > server.expires:
                 lease.evict(server, server.expiry)
-            elif SUSPECT < server.idle_since < now - lease.options.idle_timeout and self._is_spare():
+            elif server.idle_since < now - lease.options.idle_timeout and self._is_spare():
                 lease.evict(server, "idle")
 
-    async def test_idle(self) -> None:
+    def refill(self) -> None:
+        """Open what is missing: of the connections that are kept, and for whoever waits; after a failure, one later."""
+        lease = self._lease
+        if monotonic() < lease.retry_at:
+            return
+        kept = lease.options.min_size - len(lease.connections) - lease.opening
+        missing = max(kept, len(lease.queue.waiters) - lease.opening)
+        for _ in range(missing if lease.last_error is None else min(missing, 1)):
+            lease.open_one()
+
+    async def test_silent(self) -> None:
         """Make the server answer on connections that are suspect, or that were silent for the keep-alive time."""
         lease = self._lease
         for server in list(lease.idle):
             if server in lease.idle and self._is_silent(server):
-                lease.idle.remove(server)
-                server.lent_at = monotonic()
-                idle_since = server.idle_since
-                if await lease.alive(server, lease.options.connect_timeout):
-                    server.tested_at = monotonic()
-                    server.idle_since = max(idle_since, server.lent_at) if idle_since == SUSPECT else idle_since
-                    lease.hand_on(server)
-
-    def refill(self) -> None:
-        """Open what is missing of the connections that are kept; after a failure, one at a time."""
-        lease = self._lease
-        missing = lease.options.min_size - len(lease.connections) - lease.opening
-        for _ in range(missing if lease.last_error is None else min(missing, 1)):
-            lease.open_one()
+                # One after the other: whoever comes meanwhile finds the others.
+                # Only waited for: a test goes on when the keeper is cancelled.
+                await asyncio.wait([lease.test(server)])
 
     def _pause(self) -> float:
-        """Seconds until the next look; after failures to connect longer each time, and never in step with others."""
-        if self._lease.last_error is None:
-            self._delay = _FIRST_DELAY
-            return self._interval
-        self._delay = min(self._delay * 2, _LONGEST_DELAY)
-        return self._delay * (0.5 + random.random() / 2)  # noqa: S311 - no secret
+        """Seconds until the next look."""
+        until_retry = self._lease.retry_at - monotonic()
+        return min(until_retry, self._interval) if until_retry > 0 else self._interval
 
     def _is_spare(self) -> bool:
         return len(self._lease.connections) > self._lease.options.min_size
 
     def _is_silent(self, server: ServerConnection) -> bool:
-        last = max(server.idle_since, server.tested_at)
-        return server.idle_since == SUSPECT or last < monotonic() - self._lease.options.keepalive
+        return server.proven_at < monotonic() - self._lease.options.keepalive

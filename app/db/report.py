@@ -18,7 +18,7 @@ def describe_pool(lease: "Lease", problem: str) -> str:
     now = monotonic()
     lines = [
         f"{problem}: {len(lease.connections)} of at most {lease.options.max_size} connections are open,"
-        f" {len(lent)} in use, {len(lease.idle)} idle; {len(lease.waiters)} tasks wait",
+        f" {len(lent)} in use, {len(lease.idle)} idle; {len(lease.queue.waiters)} waiting",
         *(_describe(server, now) for server in sorted(lent, key=lambda server: server.lent_at)),
     ]
     if lease.last_error is not None:

@@ -70,12 +70,13 @@ class ServerConnection(DriverConnection):
         self.prepared: dict[Query, Prepared] = {}
         self.dirty = False
         self.beyond_reset = False
+        self.lost = False
         self.holder: asyncio.Task[Any] | None = None
         self.acquired_at: tuple[str, int] | None = None
         self.running: str | None = None
         self.lent_at = 0.0
         self.idle_since = 0.0
-        self.tested_at = 0.0
+        self.proven_at = 0.0
         self.was_idle = False
         self.expires = float("inf")
         self.expiry = "lifetime"
@@ -85,6 +86,10 @@ class ServerConnection(DriverConnection):
     def itself(self) -> "ServerConnection":
         """This object, also when asked through asyncpg.Pool's proxy, which hides it."""
         return self
+
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open; a closed connection has none."""
+        return not self.is_closed() and super().is_in_transaction()
 
     async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
         """Run a named statement; errors come as those of app.db where it has one."""
@@ -129,11 +134,18 @@ class ServerConnection(DriverConnection):
 
     def translate(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> Exception:
         """The layer's own error for one that the driver raised."""
-        if isinstance(error, CONNECTION_LOST) or self.is_closed():
-            return DatabaseUnavailable(f"the connection was lost during {query.function}: {error}")
-        if isinstance(error, TimeoutError):
+        return self.lost_by(error, query.function) or query.translate(error, arguments)
+
+    def lost_by(self, error: Exception, step: str) -> DatabaseUnavailable | None:
+        """The error for a connection that broke in this step, which is then not lent again; None if it still works."""
+        if isinstance(error, TimeoutError) and not self.is_closed():
+            # The caller's own time-out: the server is told to stop, and only a reset waits until it has.
             self.dirty = True
-        return query.translate(error, arguments)
+            return None
+        if isinstance(error, CONNECTION_LOST) or self.is_closed():
+            self.dirty = self.lost = True
+            return DatabaseUnavailable(f"the connection was lost during {step}: {error}")
+        return None
 
     def before_raw(self, sql: str) -> None:
         """Raw SQL is about to run here: it may leave anything in the session."""
@@ -141,6 +153,13 @@ class ServerConnection(DriverConnection):
         self.dirty = True
         if outlives_reset(sql):
             self.beyond_reset = True
+
+    def give_up(self) -> None:
+        """Have this connection closed when it is given back: neither we nor the driver know what state it is in.
+
+        That is so when BEGIN, COMMIT or ROLLBACK was cancelled.
+        """
+        self.dirty = self.beyond_reset = True
 
     async def ping(self) -> None:
         """Make the server answer; an error means that the connection is dead."""
@@ -153,7 +172,7 @@ class ServerConnection(DriverConnection):
     async def restore(self) -> None:
         """Undo whatever raw SQL did to the session; an error means that it cannot be undone."""
         if self.beyond_reset:
-            raise asyncpg.InterfaceError("PREPARE and LOAD cannot be undone")
+            raise asyncpg.InterfaceError("what was done to this session cannot be undone")
         await self.reset()
         self.dirty = False
 

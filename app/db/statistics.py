@@ -81,7 +81,7 @@ def snapshot(lease: "Lease") -> PoolStatistics:
         in_use=len(lease.connections) - len(lease.idle),
         idle=len(lease.idle),
         opening=lease.opening,
-        waiting=len(lease.waiters),
+        waiting=len(lease.queue.waiters),
         acquires=counters.acquires,
         waits=counters.waits,
         wait_seconds=counters.wait_seconds,

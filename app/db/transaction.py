@@ -3,12 +3,11 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 from asyncpg.transaction import Transaction
-
-from app.db.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from app.db.server_connection import ServerConnection
@@ -41,9 +40,9 @@ async def transaction_block(server: "ServerConnection", options: TransactionOpti
     )
     settings = "" if server.is_in_transaction() else server.settings_of_transactions
     await _unless_lost(server, transaction.start, "BEGIN")
-    if settings:
-        await server.execute(settings)
     try:
+        if settings:
+            await _unless_lost(server, partial(server.execute, settings), "BEGIN")
         yield
     except BaseException:
         await _roll_back(server, transaction)
@@ -51,21 +50,25 @@ async def transaction_block(server: "ServerConnection", options: TransactionOpti
     await _unless_lost(server, transaction.commit, "COMMIT")
 
 
-async def _roll_back(server: "asyncpg.Connection[asyncpg.Record]", transaction: Transaction) -> None:
+async def _roll_back(server: "ServerConnection", transaction: Transaction) -> None:
     try:
         await transaction.rollback()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         # The server rolls back what a lost connection began, and the block's own exception says what happened.
-        if not server.is_closed():
+        if not server.lost_by(error, "ROLLBACK"):
             raise
+    except BaseException:
+        server.give_up()
+        raise
 
 
-async def _unless_lost(
-    server: "asyncpg.Connection[asyncpg.Record]", step: Callable[[], Awaitable[None]], name: str
-) -> None:
+async def _unless_lost(server: "ServerConnection", step: Callable[[], Awaitable[object]], name: str) -> None:
     try:
         await step()
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        if server.is_closed():
-            raise DatabaseUnavailable(f"the connection was lost during {name}: {error}") from error
+        if unavailable := server.lost_by(error, name):
+            raise unavailable from error
+        raise
+    except BaseException:
+        server.give_up()
         raise
