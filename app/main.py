@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from app.db import Database
 from app.handlers import articles, comments, favorites, health, profiles, tags, users
+from app.handlers.disconnect import CancelAbandoned
 from app.handlers.docs import render_docs
 from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
 from app.handlers.openapi import openapi_document
@@ -44,7 +45,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[*routes(OPERATIONS), Route("/openapi.json", openapi_json), Route("/docs", docs)],
         lifespan=lifespan,
         exception_handlers=dict.fromkeys(ANSWERS, answer_error),
-        middleware=[cors(settings.cors_origins), Middleware(AnswerCrashes)],
+        middleware=[Middleware(CancelAbandoned), cors(settings.cors_origins), Middleware(AnswerCrashes)],
     )
     app.state.database = database(settings)
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
