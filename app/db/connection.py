@@ -15,7 +15,7 @@ from app.db.errors import NotConnected
 from app.db.lease import Lease
 from app.db.queries import Executor, Query
 from app.db.server_connection import ServerConnection
-from app.db.transaction import Isolation, TransactionBlock, TransactionOptions
+from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock, TransactionOptions
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class Connection:
         server.before_raw(sql)
         try:
             yield server
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DRIVER_ERRORS as error:
             server.failed(error)
             if unavailable := server.lost_by(error, "raw SQL") or server.timed_out(error, "raw SQL"):
                 raise unavailable from error

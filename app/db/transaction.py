@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 _ISOLATIONS = ("read_committed", "repeatable_read", "serializable")
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# The last one is what the driver says when the server ended the session in the very moment before a statement was sent.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _begin_text(isolation: Isolation | None, readonly: bool, deferrable: bool) -
 async def _send(server: "ServerConnection", sql: str, step: str) -> None:
     try:
         await server.execute(sql)
-    except _DRIVER_ERRORS as error:
+    except DRIVER_ERRORS as error:
         if isinstance(error, TimeoutError):
             server.give_up()
         if unavailable := server.lost_by(error, step) or server.timed_out(error, step):
@@ -175,7 +176,7 @@ async def _send_commit(server: "ServerConnection") -> str:
     """The answer: COMMIT, or ROLLBACK for a transaction in which a statement had failed."""
     try:
         return await server.execute("commit")
-    except _DRIVER_ERRORS as error:
+    except DRIVER_ERRORS as error:
         lost = isinstance(error, TimeoutError) or server.lost_by(error, "COMMIT")
         if lost or server.is_in_transaction():
             server.give_up()

@@ -187,15 +187,14 @@ async def test_raw_sql_cannot_end_the_transaction_unnoticed(db: Database) -> Non
 
 
 async def test_savepoints_nest_and_end_in_any_way(db: Database) -> None:
-    async with db.transaction() as tx:
-        async with tx.transaction():
-            await add_entry(tx, id=1, amount=1)
-            with pytest.raises(KeyError):
-                async with tx.transaction():
-                    await add_entry(tx, id=2, amount=1)
-                    raise KeyError
+    async with db.transaction() as tx, tx.transaction():
+        await add_entry(tx, id=1, amount=1)
+        with pytest.raises(KeyError):
             async with tx.transaction():
-                await add_entry(tx, id=3, amount=1)
+                await add_entry(tx, id=2, amount=1)
+                raise KeyError
+        async with tx.transaction():
+            await add_entry(tx, id=3, amount=1)
 
     assert await stored(db) == [1, 3]
 
