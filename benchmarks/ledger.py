@@ -32,7 +32,8 @@ SCHEMA = f"""
     create table accounts (id int primary key, balance int not null);
     insert into accounts select n, {MONEY} from generate_series(1, {ACCOUNTS}) as n;
     create table transfers (id uuid not null, debtor int not null, creditor int not null, amount int not null);
-    create function take_time() returns trigger language plpgsql as $$ begin perform pg_sleep(0.03); return null; end $$;
+    create function take_time() returns trigger language plpgsql as $$
+    begin perform pg_sleep(0.03); return null; end $$;
     create constraint trigger slow after insert on transfers deferrable initially deferred
     for each row execute function take_time();
 """
@@ -173,7 +174,12 @@ async def run_ledger(count: int, seed: int) -> tuple[Outcome, Counter[str], list
         control = await asyncpg.connect(dsn)
         await control.execute(SCHEMA)
         await control.close()
-        async with Network(dsn) as network, Database(network.dsn, min_size=2, max_size=6, startup_wait=10) as database:
+        # A server of the tests acknowledges before it writes, and may then lose what it acknowledged: not here.
+        durable = {"synchronous_commit": "on"}
+        async with (
+            Network(dsn) as network,
+            Database(network.dsn, min_size=2, max_size=6, server_settings=durable) as database,
+        ):
             out, answers = await make_transfers(database, Saboteur(server, network, dsn), count, seed)
         return out, answers, await verify(dsn, out)
     finally:

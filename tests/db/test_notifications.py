@@ -42,14 +42,18 @@ async def test_a_lost_connection_comes_back_with_a_gap(db: Database) -> None:
 
 
 async def test_a_network_that_is_away_for_a_while_is_waited_for(database_url: str) -> None:
-    async with Network(database_url) as network, Database(network.dsn, min_size=1) as far:
-        async with asyncio.timeout(30), far.listen("news") as received:
-            await network.cut()
-            await asyncio.sleep(0.2)
-            await network.mend()
-            assert isinstance(await anext(received), Gap)
-            await far.execute("notify news, 'again'")
-            assert isinstance(await anext(received), Notification)
+    async with (
+        asyncio.timeout(30),
+        Network(database_url) as network,
+        Database(network.dsn, min_size=1) as far,
+        far.listen("news") as received,
+    ):
+        await network.cut()
+        await asyncio.sleep(0.2)
+        await network.mend()
+        assert isinstance(await anext(received), Gap)
+        await far.execute("notify news, 'again'")
+        assert isinstance(await anext(received), Notification)
 
 
 async def test_a_reader_that_is_too_slow_learns_of_it(db: Database) -> None:

@@ -258,7 +258,10 @@ async def test_a_connection_lost_before_commit_is_certain(db: Database) -> None:
 
 async def while_it_commits(db: Database) -> None:
     """Wait until a session is in COMMIT."""
-    asked = "select count(*) from pg_stat_activity where datname = current_database() and query = 'commit' and state = 'active'"
+    asked = """
+        select count(*) from pg_stat_activity
+        where datname = current_database() and query = 'commit' and state = 'active'
+    """
     async with asyncio.timeout(30):
         while not await db.fetchval(asked):
             await asyncio.sleep(0.01)
