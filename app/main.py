@@ -1,5 +1,7 @@
 """The composition root: settings -> Database -> Starlette."""
 
+import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -13,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from app.db import Database
+from app.db import BinderyError, Database
 from app.handlers import articles, comments, export, favorites, health, profiles, tags, users
+from app.handlers.disconnect import CancelAbandoned
 from app.handlers.docs import render_docs
 from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
 from app.handlers.openapi import openapi_document
@@ -23,11 +26,14 @@ from app.migrations import migration_ids
 from app.security import Passwords, Tokens
 from app.settings import Settings, SettingsError
 
+logger = logging.getLogger("app.main")
+
 OPERATIONS = [
     operation
     for resource in (users, profiles, articles, export, comments, favorites, tags, health)
     for operation in resource.operations
 ]
+FORGET_EVERY = 3600.0  # seconds
 # A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.
 # Compiling queries to machine code pays for reports, not for look-ups.
 SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
@@ -44,7 +50,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[*routes(OPERATIONS), Route("/openapi.json", openapi_json), Route("/docs", docs)],
         lifespan=lifespan,
         exception_handlers=dict.fromkeys(ANSWERS, answer_error),
-        middleware=[cors(settings.cors_origins), Middleware(AnswerCrashes)],
+        middleware=[Middleware(CancelAbandoned), cors(settings.cors_origins), Middleware(AnswerCrashes)],
     )
     app.state.database = database(settings)
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
@@ -94,10 +100,23 @@ async def lifespan(app: Starlette) -> AsyncGenerator[None]:
     """Open while the service runs: the pool, and the threads that hash passwords."""
     async with app.state.database:
         app.state.passwords = Passwords(app.state.password_workers)
+        forgetting = asyncio.create_task(forget_tokens(app.state.database))
         try:
             yield
         finally:
+            forgetting.cancel()
+            await asyncio.gather(forgetting, return_exceptions=True)
             app.state.passwords.close()
+
+
+async def forget_tokens(database: Database) -> None:
+    """Every hour, delete the tokens of `Database.run()` that nobody can need any more."""
+    while True:
+        await asyncio.sleep(FORGET_EVERY)
+        try:
+            await database.forget_tokens()
+        except BinderyError as error:
+            logger.warning("old tokens stay until the next hour: %s", error)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Programs that measure the layer, or try to break it."""

@@ -51,8 +51,11 @@ class Network:
     async def cut(self) -> None:
         """Break every connection and refuse new ones; twice is once."""
         self._server.close()
-        self.drop()
-        await asyncio.gather(*self._relays)
+        self.release()
+        while self._relays:
+            # Some may be on their way to the server still.
+            self.drop()
+            await asyncio.wait(self._relays, timeout=0.01)
         await self._server.wait_closed()
 
     def drop(self) -> None:
@@ -83,7 +86,13 @@ class Network:
         assert relay
         self._relays.add(relay)
         relay.add_done_callback(self._relays.discard)
-        await self._relay((reader, writer), await self._connect())
+        try:
+            server = await self._connect()
+        except OSError:
+            # No server, no connection.
+            writer.transport.abort()
+            return
+        await self._relay((reader, writer), server)
 
     async def _relay(self, client: Stream, server: Stream) -> None:
         writers = {client[1], server[1]}

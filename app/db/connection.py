@@ -2,21 +2,24 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
 from app.db.bulk import copy_rows
+from app.db.deadline import Deadline
 from app.db.errors import NotConnected
 from app.db.lease import Lease
-from app.db.queries import Query
+from app.db.queries import Executor, Query
 from app.db.server_connection import ServerConnection
 from app.db.streams import Stream
-from app.db.transaction import Isolation, TransactionOptions, transaction_block
+from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock, TransactionOptions
+
+T = TypeVar("T")
 
 _LAYER = str(Path(__file__).parent)
 
@@ -29,9 +32,26 @@ class Connection:
     def __init__(self, server: ServerConnection) -> None:
         self._server: ServerConnection | None = server
 
-    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+    async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """What a bound function calls; see Executor."""
-        return await self._lent().run_query(query, arguments)
+        server = self._lent()
+        try:
+            return await server.run_query(query, arguments, ends)
+        except BaseException as error:
+            server.failed(error)
+            raise
+
+    def within(self, seconds: float) -> Executor:
+        """This connection with a deadline so many seconds from now: a bound function raises StatementTimeout then."""
+        return Deadline(self, seconds)
+
+    async def run(self, function: Callable[..., Awaitable[T]], *args: object, **kwargs: object) -> T:
+        """`await function(tx, …)` in a transaction, in a savepoint inside one; only Database.run() runs it again.
+
+        That takes the whole transaction, maybe on another connection, and neither is this connection's to give.
+        """
+        async with self.transaction() as tx:
+            return await function(tx, *args, **kwargs)
 
     def stream_query(self, query: Query, arguments: tuple[object, ...]) -> Stream:
         """What a bound stream calls; see Executor."""
@@ -47,10 +67,11 @@ class Connection:
     ) -> AsyncGenerator["Connection"]:
         """A transaction, or a savepoint inside one: committed when the block ends, rolled back on any exception.
 
-        Raises ValueError for options on a savepoint, which PostgreSQL cannot give it, and DatabaseUnavailable when the
-        connection is lost on the way.
+        Raises ValueError for options on a savepoint, which PostgreSQL cannot give it, TransactionAborted when the block
+        ends normally after a statement in it failed, CommitUnknown when nobody answered COMMIT, and DatabaseUnavailable
+        when the connection was lost before.
         """
-        async with transaction_block(self._lent(), TransactionOptions(isolation, readonly, deferrable)):
+        async with TransactionBlock(self._lent(), TransactionOptions(isolation, readonly, deferrable)):
             yield self
 
     async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
@@ -97,9 +118,13 @@ class Connection:
         server.before_raw(sql)
         try:
             yield server
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if unavailable := server.lost_by(error, "raw SQL"):
+        except DRIVER_ERRORS as error:
+            server.failed(error)
+            if unavailable := server.lost_by(error, "raw SQL") or server.timed_out(error, "raw SQL"):
                 raise unavailable from error
+            raise
+        except BaseException as error:
+            server.failed(error)
             raise
 
     def _lent(self) -> ServerConnection:
@@ -151,7 +176,7 @@ class TransactionLoan(Loan):
 
     async def __aenter__(self) -> Connection:
         connection = await super().__aenter__()
-        self._block = transaction_block(self._server, self._options)
+        self._block = TransactionBlock(self._server, self._options)
         try:
             await self._block.__aenter__()
         except BaseException:

@@ -2,25 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import asyncpg
 
 from app.db.connection import Connection, Loan, TransactionLoan
+from app.db.deadline import Deadline, seconds_until
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.keeper import Keeper
 from app.db.lease import Lease
+from app.db.locks import hold_lock, try_lock
+from app.db.notifications import Gap, Notification, listen
 from app.db.opener import Opener, Password
 from app.db.options import PoolOptions
-from app.db.queries import Query
+from app.db.queries import Executor, Query
+from app.db.retry import FORGET_TOKENS, Run, RunOptions
 from app.db.server import server_name
+from app.db.server_connection import rows_touched
 from app.db.statistics import PoolStatistics, snapshot
 from app.db.streams import LentStream
 from app.db.transaction import Isolation, TransactionOptions
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _BETWEEN_ATTEMPTS = 0.2
@@ -144,26 +152,86 @@ class Database:
     ) -> AbstractAsyncContextManager[Connection]:
         """A connection in a transaction: committed when the block ends, rolled back on any exception.
 
-        `timeout` is the wait for a free connection, as in acquire(). A transaction() inside it is a savepoint.
+        `timeout` is the wait for a free connection, as in acquire(). A transaction() inside it is a savepoint. Raises
+        TransactionAborted when the block ends normally after a statement in it failed, CommitUnknown when nobody
+        answered COMMIT, DatabaseUnavailable when the connection was lost before.
         """
         wait = self.options.acquire_timeout if timeout is None else timeout
         return TransactionLoan(self._open_lease(), wait, TransactionOptions(isolation, readonly, deferrable))
 
-    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+    async def run(
+        self,
+        function: Callable[..., Awaitable[T]],
+        *args: object,
+        isolation: Isolation | None = None,
+        attempts: int = 5,
+        deadline: float = 30.0,
+        token: UUID | None = None,
+        **kwargs: object,
+    ) -> T:
+        """The result of `await function(tx, *args, **kwargs)` in a transaction that was committed.
+
+        The whole function runs again, up to `attempts` times within `deadline` seconds, after a serialization failure,
+        a deadlock or a statement that a migration made stale: what it does besides SQL must bear that. With a `token`,
+        unique to this one piece of work, a connection that breaks at COMMIT is no question either: the token's row,
+        written in the same transaction, proves what happened. docs/transactions.md has the table that this needs.
+
+        Raises the last error when attempts or time are used up, StatementTimeout when the function itself took too
+        long, TokenUsed when an earlier call committed with this token, and CommitUnknown when a connection broke at
+        COMMIT and there is no token, or no answer before the deadline.
+        """
+        options = RunOptions(isolation, attempts, deadline, token)
+        lease = self._open_lease()
+
+        def begin(seconds: float, how: TransactionOptions) -> TransactionLoan:
+            return TransactionLoan(lease, min(seconds, self.options.acquire_timeout), how)
+
+        return await Run(begin, lambda tx: function(tx, *args, **kwargs), options).result()
+
+    async def forget_tokens(self) -> int:
+        """Delete the tokens of run() that are older than a day, and say how many: call it now and then."""
+        return rows_touched(await self.execute(FORGET_TOKENS))
+
+    def within(self, seconds: float) -> Executor:
+        """This database with a deadline so many seconds from now, for bound functions: StatementTimeout after it."""
+        return Deadline(self, seconds)
+
+    def lock(self, name: str, *, timeout: float | None = None) -> AbstractAsyncContextManager[None]:
+        """Hold the advisory lock of this name for the block: of all who ask for it, one at a time, on any machine.
+
+        Waits `timeout` seconds (default: acquire_timeout) for a connection and as long for the lock, then raises
+        PoolTimeout or StatementTimeout. Raises LockLost, and cancels the block, when the connection breaks.
+        """
+        wait = self.options.acquire_timeout if timeout is None else timeout
+        return hold_lock(self.acquire(timeout=wait), name, wait)
+
+    def try_lock(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """As lock(), without waiting for it: whether the block has the lock."""
+        return try_lock(self.acquire(), name)
+
+    def listen(self, *channels: str) -> AbstractAsyncContextManager[AsyncIterator[Notification | Gap]]:
+        """The notifications of these channels from now on, on a connection of their own that is not the pool's.
+
+        It reconnects by itself; a Gap says that notifications may have been missed meanwhile.
+        """
+        lease = self._open_lease()
+        return listen(lease.opener.open_alone, channels, keepalive=self.options.keepalive)
+
+    async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """What a bound function calls; see Executor."""
         lease = self._lease or self._open_lease()
-        server = lease.take_fresh() or await lease.take(self.options.acquire_timeout)
+        server = lease.take_fresh() or await lease.take(self._patience(ends))
         server.holder = asyncio.current_task()
         was_idle = server.was_idle
         try:
-            return await server.run_query(query, arguments)
+            return await server.run_query(query, arguments, ends)
         except DatabaseUnavailable:
             if not query.reads_only or not was_idle:
                 raise
         finally:
             lease.give(server)
         # The connection had died while it was idle, and running a read twice changes nothing.
-        return await self._run_again(lease, query, arguments)
+        return await self._run_again(lease, query, arguments, ends)
 
     def stream_query(self, query: Query, arguments: tuple[object, ...]) -> LentStream:
         """What a bound stream calls; see Executor."""
@@ -216,12 +284,18 @@ class Database:
             pgbouncer=self._pgbouncer,
         )
 
-    async def _run_again(self, lease: Lease, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+    def _patience(self, ends: float | None) -> float:
+        """How long to wait for a connection."""
+        return min(self.options.acquire_timeout, seconds_until(ends) or 0.0) if ends else self.options.acquire_timeout
+
+    async def _run_again(
+        self, lease: Lease, query: Query, arguments: tuple[object, ...], ends: float | None
+    ) -> list[Any]:
         lease.counters.retries += 1
-        server = await lease.take(self.options.acquire_timeout)
+        server = await lease.take(self._patience(ends))
         server.holder = asyncio.current_task()
         try:
-            return await server.run_query(query, arguments)
+            return await server.run_query(query, arguments, ends)
         finally:
             lease.give(server)
 

@@ -65,3 +65,23 @@ class PoolTimeout(BinderyError):
 
 class DatabaseUnavailable(BinderyError):
     """The server cannot be reached, refuses the login or went away; the message says which server and what to try."""
+
+
+class StatementTimeout(BinderyError):
+    """A statement was stopped, at its deadline or by the server's own limit; outside a transaction it may have run."""
+
+
+class TransactionAborted(BinderyError):
+    """The block ended as if all were well, but a statement in it had failed: nothing was stored. The cause is why."""
+
+
+class CommitUnknown(BinderyError):
+    """The connection broke at COMMIT: the transaction was stored as a whole or not at all, and nobody can say which."""
+
+
+class TokenUsed(BinderyError):
+    """A transaction with this token was committed before: the function did not run again."""
+
+
+class LockLost(BinderyError):
+    """The connection that held an advisory lock broke: the block was cancelled, others may hold the lock by now."""

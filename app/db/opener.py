@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from app.db.errors import BinderyError, DatabaseUnavailable
+from app.db.errors import BinderyError, DatabaseUnavailable, SessionStateRefused
 from app.db.options import PoolOptions
 from app.db.pgbouncer import BouncedConnection
+from app.db.queries import Query
 from app.db.server import connect_error
 from app.db.server_connection import DriverConnection, ServerConnection, set_codecs
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Password = str | Path | Callable[[], str | Awaitable[str]]
 # So that connections opened together do not all end, and open again, together.
 _LIFETIME_JITTER = 0.1
+# How much longer than the server the client waits for a statement, in seconds: only a dead network takes that long.
+_SILENCE = 5.0
 
 
 class Opener:
@@ -42,8 +45,10 @@ class Opener:
             "server_settings": dict(server_settings),
             "connection_class": connection_class,
             "statement_cache_size": connection_class.statement_cache_size,
+            "command_timeout": _command_timeout(server_settings),
         }
         self._settings_of_transactions = ""
+        self._column_types: dict[Query, dict[str, str]] = {}
         if pgbouncer:
             # PgBouncer refuses settings that it does not know when a client connects, and would lose the others.
             name = self._arguments["server_settings"].pop("application_name")
@@ -67,7 +72,21 @@ class Opener:
         server.dirty = server.beyond_reset = False
         server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
         server.settings_of_transactions = self._settings_of_transactions
+        server.column_types = self._column_types
         return server
+
+    async def open_alone(self) -> ServerConnection:
+        """A new connection that does not count as the pool's and is its caller's to close; DatabaseUnavailable."""
+        if self._arguments["connection_class"] is BouncedConnection:
+            raise SessionStateRefused("a PgBouncer in transaction mode delivers no notifications: connect past it")
+        arguments = {name: value for name, value in self._arguments.items() if name != "statement_cache_size"}
+        try:
+            connection: Any = await asyncpg.connect(self.dsn, timeout=self._options.connect_timeout, **arguments)
+        except BinderyError:
+            raise
+        except Exception as error:
+            raise connect_error(self.dsn, error) from error
+        return connection
 
     def terminate(self) -> None:
         """Close every connection at once."""
@@ -91,6 +110,12 @@ async def _set_codecs(connection: DriverConnection) -> None:
     # In a transaction, so that behind PgBouncer the driver's look at the types stays in one session.
     async with connection.transaction():
         await set_codecs(connection)
+
+
+def _command_timeout(server_settings: Mapping[str, str]) -> float | None:
+    """Seconds after which a server that should have answered or given up by itself counts as silent."""
+    limit = int(server_settings["statement_timeout"])
+    return limit / 1000 + _SILENCE if limit else None
 
 
 def _set_local(settings: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from app.db.effects import session_state
 from app.db.errors import SessionStateRefused
 from app.db.queries import Query
 from app.db.server_connection import Prepared, ServerConnection
-from app.db.transaction import TransactionOptions, transaction_block
+from app.db.transaction import TransactionBlock
 
 
 class BouncedConnection(ServerConnection):
@@ -22,14 +22,14 @@ class BouncedConnection(ServerConnection):
     # Then asyncpg gives its prepared statements no name under which another client of the session could find them.
     statement_cache_size = 0
 
-    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+    async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """Run a named statement, parsing and executing it in one transaction."""
         async with self._one_session(query.text):
-            return await super().run_query(query, arguments)
+            return await super().run_query(query, arguments, ends)
 
-    async def prepare_query(self, query: Query) -> Prepared:
+    async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement for this one time."""
-        prepared = await super().prepare_query(query)
+        prepared = await super().prepare_query(query, ends)
         self.prepared.clear()
         return prepared
 
@@ -68,7 +68,7 @@ class BouncedConnection(ServerConnection):
     def _one_session(self, sql: str) -> AbstractAsyncContextManager[None]:
         """A transaction around the block, unless it is in one; SessionStateRefused where `sql` would outlive it."""
         _refuse_session_state(sql)
-        return nullcontext() if self.is_in_transaction() else transaction_block(self, TransactionOptions())
+        return nullcontext() if self.is_in_transaction() else TransactionBlock(self)
 
 
 def _refuse_session_state(sql: str) -> None:

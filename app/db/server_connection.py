@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
+from asyncpg.transaction import Transaction
 
+from app.db.deadline import seconds_until
+from app.db.drift import refuse_changed_types
 from app.db.effects import outlives_reset
-from app.db.errors import DatabaseUnavailable
+from app.db.errors import BinderyError, DatabaseUnavailable, StatementTimeout
 from app.db.queries import Query
+from app.db.transaction import Isolation
 
 if TYPE_CHECKING:
     import asyncio
@@ -65,6 +69,7 @@ class Prepared:
 class ServerConnection(DriverConnection):
     """One session on the server; `holder`, `acquired_at`, `running` and `lent_at` say who has it, and for what."""
 
+    _top_xact: Transaction | None
     statement_cache_size = 100
     """What asyncpg keeps of raw SQL; named statements are kept beside it, all of them."""
 
@@ -84,6 +89,10 @@ class ServerConnection(DriverConnection):
         self.expires = float("inf")
         self.expiry = "lifetime"
         self.settings_of_transactions = ""
+        self.column_types: dict[Query, dict[str, str]] = {}
+        self.failure: BaseException | None = None
+        self.in_doubt = False
+        self.savepoints = 0
 
     @property
     def itself(self) -> "ServerConnection":
@@ -94,20 +103,20 @@ class ServerConnection(DriverConnection):
         """Whether a transaction is open; a closed connection has none."""
         return not self.is_closed() and super().is_in_transaction()
 
-    async def run_query(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
-        """Run a named statement; errors come as those of app.db where it has one."""
+    async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
+        """Run a named statement, until the moment `ends`; errors come as those of app.db where it has one."""
         self.running = query.function
         if query.touches_session:
             self.dirty = True
         try:
-            prepared = self.prepared.get(query) or await self.prepare_query(query)
-            return prepared.rows(await prepared.fetch(*arguments))
+            prepared = self.prepared.get(query) or await self.prepare_query(query, ends)
+            return prepared.rows(await prepared.fetch(*arguments, timeout=seconds_until(ends)))
         except asyncpg.InvalidCachedStatementError:
             # A migration changed the columns. Preparing again helps, but not inside the transaction that this ended.
             self.prepared.clear()
             if self.is_in_transaction():
                 raise
-            return await self._run_anew(query, arguments)
+            return await self._run_anew(query, arguments, ends)
         except asyncpg.OutdatedSchemaCacheError:
             # A composite type changed and the driver closed the statement, which ran and may have written: not again.
             self.prepared.pop(query, None)
@@ -120,31 +129,60 @@ class ServerConnection(DriverConnection):
             self.dirty = True
             raise
 
-    async def prepare_query(self, query: Query) -> Prepared:
+    async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
         try:
-            statement = await self.prepare(query.text)
+            statement = await self.prepare(query.text, timeout=seconds_until(ends))
         except asyncpg.PostgresError as error:
             # A literal that is no value of its type, such as 'x'::int, is a DataError, and it has a position, too.
             if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
                 raise
             raise query.refused(error) from error
-        prepared = self.prepared[query] = Prepared(statement, query)
+        prepared = Prepared(statement, query)
+        refuse_changed_types(self.column_types, query, statement.get_attributes())
+        self.prepared[query] = prepared
         return prepared
 
-    async def _run_anew(self, query: Query, arguments: tuple[object, ...]) -> list[Any]:
+    async def _run_anew(self, query: Query, arguments: tuple[object, ...], ends: float | None) -> list[Any]:
         try:
-            prepared = await self.prepare_query(query)
-            return prepared.rows(await prepared.fetch(*arguments))
+            prepared = await self.prepare_query(query, ends)
+            return prepared.rows(await prepared.fetch(*arguments, timeout=seconds_until(ends)))
         except Exception as error:
             self.raise_translated(error, query, arguments)
             raise
 
     def raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
         """Raise the layer's own error for the driver's; return where it has none."""
-        translated = self.lost_by(error, query.function) or query.translate(error, arguments)
+        own = self.lost_by(error, query.function) or self.timed_out(error, query.function)
+        translated = own or query.translate(error, arguments)
         if translated is not error:
             raise translated from error
+
+    def timed_out(self, error: Exception, step: str) -> StatementTimeout | None:
+        """The error for a step that was stopped, by the caller's deadline or by the server; None if it was not."""
+        if isinstance(error, TimeoutError):
+            return StatementTimeout(f"{step} was not done by its deadline; the server was told to stop it")
+        if isinstance(error, asyncpg.QueryCanceledError):
+            return StatementTimeout(f"the server stopped {step}: {error}")
+        return None
+
+    def failed(self, error: BaseException) -> None:
+        """A statement failed here: remember the first that ends a transaction, or whose end nobody has seen."""
+        if not isinstance(error, Exception) or isinstance(error, (TimeoutError, StatementTimeout)):
+            self.in_doubt = True
+        elif not _is_of_server(error):
+            return
+        if self.failure is None:
+            self.failure = error
+
+    def enter_transaction(self, isolation: Isolation | None) -> None:
+        """A transaction begins here; asyncpg's own transaction() inside it is a savepoint."""
+        self.failure, self.in_doubt, self.savepoints = None, False, 0
+        self._top_xact = self.transaction(isolation=isolation)
+
+    def leave_transaction(self) -> None:
+        """The transaction is over, however it ended."""
+        self.failure = self._top_xact = None
 
     def lost_by(self, error: Exception, step: str) -> DatabaseUnavailable | None:
         """The error for a connection that broke in this step, which is then not lent again; None if it still works."""
@@ -217,3 +255,9 @@ def rows_touched(status: str | None) -> int:
     """The count at the end of a command tag: 3 for `UPDATE 3`, 0 for `CREATE TABLE`."""
     count = (status or "").rpartition(" ")[2]
     return int(count) if count.isdecimal() else 0
+
+
+def _is_of_server(error: Exception) -> bool:
+    """Whether the server said it, which ends a transaction; the driver refuses some values before they get there."""
+    cause = error.__cause__ if isinstance(error, BinderyError) else error
+    return isinstance(cause, asyncpg.PostgresError) and cause.severity is not None

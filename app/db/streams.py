@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from app.db.errors import DatabaseUnavailable, NotConnected
-from app.db.transaction import TransactionOptions, transaction_block
+from app.db.transaction import TransactionBlock
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -81,7 +81,7 @@ class Stream:
     def __init__(self, server: "ServerConnection", query: "Query", arguments: tuple[object, ...]) -> None:
         self._server = server
         self._rows = Rows(server, query, arguments)
-        self._block = transaction_block(server, TransactionOptions()) if not server.is_in_transaction() else None
+        self._block = None if server.is_in_transaction() else TransactionBlock(server)
 
     async def __aenter__(self) -> Rows:
         if self._block is None:
@@ -117,7 +117,6 @@ class LentStream:
         try:
             return await self._begin(place)
         except DatabaseUnavailable:
-            self._lease.suspect_idle()
             if not self._query.reads_only or not self._was_idle:
                 raise
         # The connection had died while it was idle, and nobody has seen a row yet.

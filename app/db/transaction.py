@@ -1,78 +1,187 @@
-"""Transactions and savepoints."""
+"""Transactions and savepoints: a block that ends without an exception was stored, or says why not."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
+from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 import asyncpg
-from asyncpg.transaction import Transaction
 
-from app.db.errors import DatabaseUnavailable
+from app.db.errors import CommitUnknown, DatabaseUnavailable, TransactionAborted
 
 if TYPE_CHECKING:
     from app.db.server_connection import ServerConnection
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
+_ISOLATIONS = ("read_committed", "repeatable_read", "serializable")
+# The last one is what the driver says when the server ended the session in the very moment before a statement was sent.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionOptions:
-    """How a transaction runs: its isolation (None: the server's default), and whether it may write or be deferred."""
+    """How a transaction runs: its isolation (None: the server's default), and whether it may write or be deferred.
+
+    `first` is SQL without arguments that travels in the same message as BEGIN. ValueError for an unknown isolation.
+    """
 
     isolation: Isolation | None = None
     readonly: bool = False
     deferrable: bool = False
+    first: str = ""
+
+    def __post_init__(self) -> None:
+        if self.isolation is not None and self.isolation not in _ISOLATIONS:
+            raise ValueError(f"there is no isolation {self.isolation!r}; there are {', '.join(_ISOLATIONS)}")
 
 
-@asynccontextmanager
-async def transaction_block(server: "ServerConnection", options: TransactionOptions) -> AsyncGenerator[None]:
-    """BEGIN and COMMIT around the block, a savepoint inside a transaction; ROLLBACK on any exception.
+NO_OPTIONS = TransactionOptions()
 
-    Raises ValueError for options that a savepoint cannot honour, DatabaseUnavailable where BEGIN or COMMIT gets lost.
+
+class TransactionBlock:
+    """`async with` puts BEGIN and COMMIT around the block, a savepoint inside a transaction; ROLLBACK on any exception.
+
+    Raises TransactionAborted when the block ends normally after a statement in it failed, CommitUnknown when nobody
+    answered COMMIT, DatabaseUnavailable when the connection was lost before, so that certainly nothing was stored, and
+    ValueError for options that a savepoint cannot honour.
     """
-    if server.is_closed():
-        raise DatabaseUnavailable("the connection was lost before BEGIN")
-    if server.is_in_transaction() and options != TransactionOptions():
-        raise ValueError(
-            "a nested transaction is a savepoint and takes no isolation, readonly or deferrable; "
-            "give them to the outermost transaction()"
-        )
-    transaction = server.transaction(
-        isolation=options.isolation, readonly=options.readonly, deferrable=options.deferrable
-    )
-    settings = "" if server.is_in_transaction() else server.settings_of_transactions
-    await _unless_lost(server, transaction.start, "BEGIN")
-    try:
-        if settings:
-            await _unless_lost(server, partial(server.execute, settings), "BEGIN")
-        yield
-    except BaseException:
-        await _roll_back(server, transaction)
-        raise
-    await _unless_lost(server, transaction.commit, "COMMIT")
 
+    __slots__ = ("_options", "_outer", "_savepoint", "_server")
 
-async def _roll_back(server: "ServerConnection", transaction: Transaction) -> None:
-    try:
-        await transaction.rollback()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        # The server rolls back what a lost connection began, and the block's own exception says what happened.
-        if not server.lost_by(error, "ROLLBACK"):
+    def __init__(self, server: "ServerConnection", options: TransactionOptions = NO_OPTIONS) -> None:
+        self._server = server
+        self._options = options
+        self._savepoint = ""
+
+    async def __aenter__(self) -> None:
+        if self._server.is_in_transaction():
+            await self._set_savepoint()
+        else:
+            await self._begin()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if exc_type is not None:
+                await self._roll_back()
+            elif self._savepoint:
+                await self._release()
+            else:
+                await self._commit()
+        finally:
+            if self._savepoint:
+                self._server.savepoints -= 1
+            else:
+                self._server.leave_transaction()
+
+    async def _begin(self) -> None:
+        server, options = self._server, self._options
+        server.enter_transaction(options.isolation)
+        begin = _begin_text(options.isolation, options.readonly, options.deferrable)
+        try:
+            await _send(server, begin + server.settings_of_transactions + options.first, "BEGIN")
+        except BaseException:
+            if server.is_in_transaction():
+                await self._roll_back()
+            server.leave_transaction()
             raise
+
+    async def _set_savepoint(self) -> None:
+        server = self._server
+        if self._options != NO_OPTIONS:
+            raise ValueError(
+                "a nested transaction is a savepoint and takes no isolation, readonly or deferrable; "
+                "give them to the outermost transaction()"
+            )
+        self._outer = server.failure, server.in_doubt
+        await _send(server, f"savepoint s{server.savepoints + 1}", "SAVEPOINT")
+        server.savepoints += 1
+        self._savepoint = f"s{server.savepoints}"
+
+    async def _release(self) -> None:
+        server = self._server
+        try:
+            if not server.in_doubt:
+                await _send(server, f"release {self._savepoint}", "RELEASE")
+                return
+        except asyncpg.InFailedSQLTransactionError:
+            # Told below, together with what failed.
+            server.in_doubt = True
+        failure = server.failure
+        await self._roll_back()
+        raise _aborted("savepoint", failure) from failure
+
+    async def _commit(self) -> None:
+        server = self._server
+        failure = server.failure
+        if server.is_closed():
+            raise DatabaseUnavailable("the connection was lost before COMMIT: nothing was stored") from failure
+        if server.in_doubt:
+            await self._roll_back()
+            raise _aborted("transaction", failure) from failure
+        if not server.is_in_transaction():
+            raise TransactionAborted(
+                "raw SQL ended this transaction inside its block, which cannot know what is stored"
+            )
+        if await _send_commit(server) == "ROLLBACK":
+            raise _aborted("transaction", failure) from failure
+
+    async def _roll_back(self) -> None:
+        """Undo the block; for a connection that is lost the server does it."""
+        server = self._server
+        if server.is_closed():
+            return
+        rollback = f"rollback to {self._savepoint}; release {self._savepoint}" if self._savepoint else "rollback"
+        try:
+            await _send(server, rollback, "ROLLBACK")
+        except DatabaseUnavailable:
+            return
+        except BaseException as error:
+            server.failed(error)
+            raise
+        if self._savepoint:
+            server.failure, server.in_doubt = self._outer
+
+
+def _aborted(what: str, failure: BaseException | None) -> TransactionAborted:
+    reason = f"{type(failure).__name__}: {failure}" if failure else "one that ran on asyncpg's own connection"
+    return TransactionAborted(
+        f"the {what} was rolled back, since a statement in it had failed ({reason}); "
+        f"let its exception leave the block, or put a transaction() around that statement"
+    )
+
+
+@cache
+def _begin_text(isolation: Isolation | None, readonly: bool, deferrable: bool) -> str:
+    level = f" isolation level {isolation.replace('_', ' ')}" if isolation else ""
+    return f"begin{level}{' read only' if readonly else ''}{' deferrable' if deferrable else ''};"
+
+
+async def _send(server: "ServerConnection", sql: str, step: str) -> None:
+    try:
+        await server.execute(sql)
+    except DRIVER_ERRORS as error:
+        if isinstance(error, TimeoutError):
+            server.give_up()
+        if unavailable := server.lost_by(error, step) or server.timed_out(error, step):
+            raise unavailable from error
+        raise
     except BaseException:
-        # Cancelled: the transaction may be over or not, and asyncpg does not know either.
         server.give_up()
         raise
 
 
-async def _unless_lost(server: "ServerConnection", step: Callable[[], Awaitable[object]], name: str) -> None:
+async def _send_commit(server: "ServerConnection") -> str:
+    """The answer: COMMIT, or ROLLBACK for a transaction in which a statement had failed."""
     try:
-        await step()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        if unavailable := server.lost_by(error, name):
-            raise unavailable from error
+        return await server.execute("commit")
+    except DRIVER_ERRORS as error:
+        lost = isinstance(error, TimeoutError) or server.lost_by(error, "COMMIT")
+        if lost or server.is_in_transaction():
+            server.give_up()
+        if lost:
+            raise CommitUnknown(f"nobody answered COMMIT: all of it was stored or nothing ({error})") from error
         raise
     except BaseException:
         server.give_up()

@@ -10,7 +10,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.db import BadArgument, Conflict, DatabaseUnavailable, NotFound, PoolTimeout
+from app.db import (
+    BadArgument,
+    CommitUnknown,
+    Conflict,
+    DatabaseUnavailable,
+    NotFound,
+    PoolTimeout,
+    StatementTimeout,
+)
 from app.security import InvalidToken, PasswordsBusy
 
 logger = logging.getLogger("app.handlers")
@@ -76,6 +84,17 @@ def _unavailable(error: Exception) -> Response:
     return error_response(503, {field: ["is busy or not available; try again in a moment"]}, RETRY_LATER)
 
 
+def _timed_out(error: StatementTimeout) -> Response:
+    logger.warning("answered 504: %s", error)
+    return error_response(504, {"database": ["took too long"]})
+
+
+def _unknown(error: CommitUnknown) -> Response:
+    logger.error("answered 503: %s", error)
+    # Without Retry-After: whoever repeats it blindly may have it twice.
+    return error_response(503, {"database": ["was lost; the change may be stored or not, look before you repeat it"]})
+
+
 # The one table: what is raised anywhere below a handler, and what the client sees of it.
 ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     RequestError: lambda error: error_response(error.status, error.errors),
@@ -85,6 +104,8 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     BadArgument: lambda error: error_response(422, {error.parameter: [error.reason]}),
     PoolTimeout: _unavailable,
     DatabaseUnavailable: _unavailable,
+    StatementTimeout: _timed_out,
+    CommitUnknown: _unknown,
     PasswordsBusy: _unavailable,
     HTTPException: _http_exception,
     ClientDisconnect: lambda _: error_response(400, {"body": ["was not sent to its end"]}),

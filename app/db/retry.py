@@ -1,0 +1,155 @@
+"""Runs a function in a transaction until it is committed, and knows whether it was.
+
+A connection that breaks at COMMIT leaves it open whether the transaction was stored. The number of the transaction
+proves nothing, since a server that crashed hands it out again. A row with a unique token, written in that transaction,
+does: whoever inserts it again waits until the old transaction has ended one way or the other, and is refused if it was
+committed. That insert is the first step of the next attempt: either it is refused, and there is the result already, or
+the attempt goes on, and the one before can never be committed any more.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic
+from typing import Generic, TypeVar, cast
+from uuid import UUID
+
+import asyncpg
+
+from app.db.connection import Connection
+from app.db.errors import CommitUnknown, StatementTimeout, TokenUsed
+from app.db.transaction import Isolation, TransactionOptions
+
+T = TypeVar("T")
+
+RETRIED = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+# The name is fixed: its migration comes along with the layer, and a name to configure could be configured wrong.
+_INSERT_TOKEN = "insert into commit_tokens (token) values ('{token}')"  # noqa: S105 - no secret
+_TOKEN_KEY = "commit_tokens_pkey"  # noqa: S105
+# An attempt whose end nobody has seen may still run: the proof waits for it, but not beyond the deadline.
+_AWAIT_TOKEN = "set local lock_timeout = {milliseconds}; {insert}; set local lock_timeout to default"  # noqa: S105
+# Far longer than any run() may take, since a token that is gone would prove that nothing was committed.
+FORGET_TOKENS = "delete from commit_tokens where created_at < now() - interval '1 day'"
+LONGEST_DEADLINE = 3600.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.02, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How often and how long run() tries, in seconds, and what proves a commit. ValueError for what makes no sense."""
+
+    isolation: Isolation | None
+    attempts: int
+    deadline: float
+    token: UUID | None
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or self.deadline <= 0:
+            raise ValueError(f"attempts ({self.attempts}) and deadline ({self.deadline} s) must be more than 0")
+        if self.token is not None and not isinstance(self.token, UUID):  # pyright: ignore[reportUnnecessaryIsInstance] - it becomes SQL
+            raise ValueError("token must be a uuid.UUID")
+        if self.token is not None and self.deadline > LONGEST_DEADLINE:
+            raise ValueError(
+                f"with a token the deadline may be {LONGEST_DEADLINE:.0f} s at most: tokens last for a day"
+            )
+
+    def transaction(self, seconds: float | None = None) -> TransactionOptions:
+        """How an attempt begins, waiting so many seconds for the one before to end."""
+        insert = _INSERT_TOKEN.format(token=self.token) if self.token else ""
+        if seconds is not None:
+            insert = _AWAIT_TOKEN.format(milliseconds=max(1, round(seconds * 1000)), insert=insert)
+        return TransactionOptions(self.isolation, first=insert)
+
+
+Begin = Callable[[float, TransactionOptions], AbstractAsyncContextManager[Connection]]
+"""A transaction, waiting so many seconds for a connection."""
+
+
+class Run(Generic[T]):
+    """One call of run()."""
+
+    def __init__(self, begin: Begin, function: Callable[[Connection], Awaitable[T]], options: RunOptions) -> None:
+        self._begin = begin
+        self._function = function
+        self._options = options
+        self._ends = monotonic() + options.deadline
+        self._unproven: CommitUnknown | None = None
+        self._result: T | None = None
+        self._attempts = 0
+
+    async def result(self) -> T:
+        """The function's result, once that is committed; see Database.run()."""
+        for tries in count():
+            try:
+                return await self._attempt()
+            except CommitUnknown as error:
+                if self._options.token is None:
+                    raise
+                self._unproven, problem = error, error
+            except Exception as error:
+                if self._is_proof(error):
+                    return cast("T", self._result)
+                if self._unproven is None and not self._deserves_another(error):
+                    raise
+                problem = error
+            await self._pause(tries, problem)
+        raise AssertionError("count() does not end")
+
+    async def _attempt(self) -> T:
+        left = self._ends - monotonic()
+        async with self._begin(left, self._options.transaction(left if self._unproven else None)) as tx:
+            # With a token this is the proof that no attempt before was committed, nor will be.
+            self._unproven = None
+            self._attempts += 1
+            self._result = result = await self._in_time(tx)
+        return result
+
+    async def _in_time(self, tx: Connection) -> T:
+        """Only the function is stopped at the deadline: a COMMIT that is stopped would leave a question."""
+        limit = asyncio.timeout(self._ends - monotonic())
+        try:
+            async with limit:
+                return await self._function(tx)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise StatementTimeout(
+                f"run() was not done after {self._options.deadline} s; nothing was stored"
+            ) from error
+
+    def _is_proof(self, error: Exception) -> bool:
+        """Whether the token is there already, by the attempt before; TokenUsed when it was there from the beginning."""
+        if not isinstance(error, asyncpg.UniqueViolationError) or error.constraint_name != _TOKEN_KEY:
+            return False
+        if self._unproven is None:
+            raise TokenUsed(f"a transaction with the token {self._options.token} was committed before") from error
+        return True
+
+    def _deserves_another(self, error: Exception) -> bool:
+        return self._attempts < self._options.attempts and _is_retried(error)
+
+    async def _pause(self, tries: int, problem: Exception) -> None:
+        """Wait a moment, each time up to twice as long and never in step with others; the problem if time is up."""
+        delay = random.uniform(0, min(_FIRST_DELAY * 2**tries, _LONGEST_DELAY))  # noqa: S311 - no secret
+        if monotonic() + delay >= self._ends:
+            if self._unproven is None or problem is self._unproven:
+                raise problem
+            raise self._unproven from problem
+        await asyncio.sleep(delay)
+
+
+def _is_retried(error: BaseException | None) -> bool:
+    """Whether this, or what it was raised from, says that the same may well succeed in a new transaction."""
+    while error is not None:
+        if isinstance(error, RETRIED):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,1 @@
+drop table commit_tokens;

@@ -1,0 +1,81 @@
+"""Migrations under a running program."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.db import BindingError, Database
+from tests.db.ledger import add_entry, create_entries, find_amount
+
+
+@pytest.fixture(autouse=True)
+async def entries(db: Database) -> None:
+    await create_entries(db)
+    await add_entry(db, id=1, amount=5)
+
+
+async def test_columns_that_nobody_reads_come_and_go_without_a_failed_read(db: Database) -> None:
+    migrations = [
+        "alter table entries add column note text not null default ''",
+        "alter table entries drop column note",
+        # Reordered, as far as PostgreSQL can: the same columns in another order, under the same name.
+        """
+        begin;
+        alter table entries rename to before;
+        create table entries (amount int not null, id int primary key);
+        insert into entries (id, amount) select id, amount from before;
+        drop table before;
+        commit;
+        """,
+        "alter table entries alter column amount type bigint",
+    ]
+    done = False
+
+    async def read() -> int:
+        reads = 0
+        while not done:
+            assert await find_amount(db, id=1) == 5
+            async with db.transaction() as tx:
+                reads += await tx.fetchval("select 1")
+        return reads
+
+    readers = [asyncio.create_task(read()) for _ in range(3)]
+    for migration in migrations:
+        await asyncio.sleep(0.05)
+        await db.execute(migration)
+    await asyncio.sleep(0.05)
+    done = True
+
+    assert all([await reader > 0 for reader in readers])
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+async def test_a_column_of_another_type_is_an_error_that_names_it(db: Database, reconnect: bool) -> None:
+    assert await find_amount(db, id=1) == 5
+    await db.execute("alter table entries alter column amount type text")
+    if reconnect:
+        db.retire_connections()
+
+    for _ in range(2):
+        with pytest.raises(BindingError, match=r"find_amount: column 'amount' was int4 and is text"):
+            await find_amount(db, id=1)
+
+
+async def test_a_column_that_changed_back_is_read_again(db: Database) -> None:
+    assert await find_amount(db, id=1) == 5
+    await db.execute("alter table entries alter column amount type text")
+    with pytest.raises(BindingError):
+        await find_amount(db, id=1)
+    await db.execute("alter table entries alter column amount type int using amount::int")
+
+    assert await find_amount(db, id=1) == 5
+
+
+async def test_a_transaction_under_a_migration_runs_again(db: Database) -> None:
+    async with db.acquire() as one:
+        assert await one.run(find_amount, id=1) == 5
+    await db.execute("alter table entries alter column amount type bigint")
+
+    assert await db.run(find_amount, id=1) == 5

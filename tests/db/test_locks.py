@@ -1,0 +1,76 @@
+"""Advisory locks by name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.db import Database, LockLost, StatementTimeout
+
+
+async def test_one_at_a_time_holds_a_lock(db: Database) -> None:
+    inside = 0
+
+    async def work() -> None:
+        nonlocal inside
+        async with db.lock("report", timeout=30):
+            inside += 1
+            await asyncio.sleep(0.02)
+            assert inside == 1
+            inside -= 1
+
+    await asyncio.gather(*(work() for _ in range(4)))
+
+
+async def test_locks_of_other_names_are_free(db: Database) -> None:
+    async with db.lock("report"), db.try_lock("report") as same, db.try_lock("mail") as other:
+        assert (same, other) == (False, True)
+
+
+@pytest.mark.parametrize("error", [None, KeyError])
+async def test_a_lock_is_free_after_its_block(db: Database, error: type[Exception] | None) -> None:
+    async def hold() -> None:
+        async with db.lock("report"):
+            if error:
+                raise error
+
+    await asyncio.gather(hold(), return_exceptions=True)
+    async with db.lock("report", timeout=30):
+        pass
+
+
+async def test_waiting_for_a_lock_has_an_end_and_leaves_nothing(db: Database) -> None:
+    async with db.lock("report"):
+        with pytest.raises(StatementTimeout):
+            async with db.lock("report", timeout=0.1):
+                raise AssertionError
+    async with db.lock("report", timeout=30):
+        assert await db.fetchval("show statement_timeout") == "30s"
+
+
+async def test_a_block_whose_lock_is_lost_is_cancelled(db: Database) -> None:
+    holders = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+    with pytest.raises(LockLost):
+        async with db.lock("report"):
+            await db.execute(holders)
+            await asyncio.sleep(60)
+
+
+async def test_a_block_that_ends_just_when_its_lock_is_lost_is_told(db: Database) -> None:
+    holders = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+    with pytest.raises(LockLost):
+        async with db.lock("report"):
+            await db.execute(holders)
+
+
+async def test_a_time_out_of_the_block_stays_what_it_is(db: Database) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), db.lock("report"):
+            await asyncio.sleep(60)
+    held: Any = None
+    async with asyncio.timeout(30):
+        while not held:
+            async with db.try_lock("report") as held:
+                pass

@@ -1,0 +1,267 @@
+"""run() runs a function until it is committed, once; with a token it knows so even when COMMIT was not answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.db import (
+    CommitUnknown,
+    Conflict,
+    Connection,
+    Database,
+    DatabaseUnavailable,
+    StatementTimeout,
+    TokenUsed,
+    TransactionAborted,
+)
+from tests.db.ledger import add_entry, create_entries, find_amount, stored
+from tests.network import Network
+
+pytestmark = pytest.mark.usefixtures("entries")
+
+TOKENS = "select count(*) from commit_tokens"
+SLOW_COMMIT = """
+    create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return null; end $$;
+    create constraint trigger slow after insert on entries deferrable initially deferred
+    for each row execute function wait();
+"""
+
+
+@pytest.fixture
+async def entries(db: Database) -> None:
+    await create_entries(db)
+
+
+@pytest.fixture
+async def network(database_url: str) -> AsyncIterator[Network]:
+    async with Network(database_url) as network:
+        yield network
+
+
+@pytest.fixture
+async def far(network: Network) -> AsyncIterator[Database]:
+    """The same database, through a network that can be cut."""
+    async with Database(network.dsn, min_size=1, max_size=3) as far:
+        yield far
+
+
+class Work:
+    """Adds an entry, after as many failures as it was told."""
+
+    def __init__(self, *failures: Exception | str) -> None:
+        self.failures = list(failures)
+        self.runs = 0
+
+    async def __call__(self, tx: Connection, amount: int = 1) -> int:
+        self.runs += 1
+        await add_entry(tx, id=self.runs, amount=amount)
+        if self.failures:
+            failure = self.failures.pop(0)
+            if isinstance(failure, Exception):
+                raise failure
+            await tx.execute(f"do $$ begin raise exception 'made up' using errcode = '{failure}'; end $$")
+        return self.runs
+
+
+async def test_the_result_is_that_of_a_committed_transaction(db: Database) -> None:
+    assert await db.run(Work(), 5) == 1
+    assert await find_amount(db, id=1) == 5
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+async def test_the_whole_function_runs_again_after_a_conflict_of_transactions(db: Database, sqlstate: str) -> None:
+    assert await db.run(Work(sqlstate, sqlstate), amount=7) == 3
+    assert await stored(db) == [3]
+
+
+async def test_an_error_that_is_no_conflict_is_raised_at_once(db: Database) -> None:
+    work = Work(KeyError("mine"))
+    with pytest.raises(KeyError):
+        await db.run(work)
+
+    assert (work.runs, await stored(db)) == (1, [])
+
+
+async def test_attempts_come_to_an_end(db: Database) -> None:
+    work = Work(*["40001"] * 9)
+    with pytest.raises(asyncpg.SerializationError):
+        await db.run(work, attempts=3)
+
+    assert (work.runs, await stored(db)) == (3, [])
+
+
+async def test_time_comes_to_an_end(db: Database) -> None:
+    work = Work(*["40001"] * 1000)
+    with pytest.raises(asyncpg.SerializationError):
+        await db.run(work, attempts=1000, deadline=0.3)
+
+    assert 1 <= work.runs < 1000
+
+
+async def test_a_function_that_takes_too_long_is_stopped_and_stores_nothing(db: Database) -> None:
+    async def work(tx: Connection) -> None:
+        await add_entry(tx, id=1, amount=1)
+        await asyncio.sleep(60)
+
+    with pytest.raises(StatementTimeout):
+        await db.run(work, deadline=0.3)
+    assert await stored(db) == []
+
+
+async def test_a_swallowed_conflict_runs_again_too(db: Database) -> None:
+    failures = ["40001"]
+
+    async def work(tx: Connection) -> None:
+        if failures:
+            with pytest.raises(asyncpg.SerializationError):
+                await tx.execute(f"do $$ begin raise exception 'made up' using errcode = '{failures.pop()}'; end $$")
+        else:
+            await add_entry(tx, id=1, amount=1)
+
+    await db.run(work)
+    assert await stored(db) == [1]
+
+
+async def test_a_swallowed_failure_of_another_kind_is_told(db: Database) -> None:
+    async def work(tx: Connection) -> None:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await tx.fetch("select 1 / 0")
+
+    with pytest.raises(TransactionAborted):
+        await db.run(work)
+
+
+async def test_no_update_is_lost_among_serializable_transactions(db: Database) -> None:
+    await add_entry(db, id=1, amount=0)
+
+    async def add_one(tx: Connection) -> None:
+        amount = await find_amount(tx, id=1)
+        assert amount is not None
+        await tx.execute("update entries set amount = $1 where id = 1", amount + 1)
+
+    await asyncio.gather(*(db.run(add_one, isolation="serializable", attempts=100) for _ in range(5)))
+    assert await find_amount(db, id=1) == 5
+
+
+async def test_on_a_connection_it_is_a_savepoint_and_runs_once(db: Database) -> None:
+    work = Work("40001")
+    async with db.transaction() as tx:
+        with pytest.raises(asyncpg.SerializationError):
+            await tx.run(work)
+        await tx.run(work)
+
+    assert (work.runs, await stored(db)) == (2, [2])
+
+
+async def test_a_token_is_stored_with_the_work_and_not_without(db: Database) -> None:
+    with pytest.raises(KeyError):
+        await db.run(Work(KeyError("mine")), token=uuid4())
+    assert await db.fetchval(TOKENS) == 0
+
+    await db.run(Work(), token=uuid4())
+    assert await db.fetchval(TOKENS) == 1
+
+
+async def test_a_token_is_good_for_one_commit(db: Database) -> None:
+    token, again = uuid4(), Work()
+    await db.run(Work("40001"), token=token)
+    with pytest.raises(TokenUsed):
+        await db.run(again, token=token)
+
+    assert (again.runs, await stored(db)) == (0, [2])
+
+
+async def test_old_tokens_are_forgotten(db: Database) -> None:
+    await db.run(Work(), token=uuid4())
+    await db.execute("insert into commit_tokens values (gen_random_uuid(), now() - interval '25 hours')")
+
+    assert await db.forget_tokens() == 1
+    assert await db.fetchval(TOKENS) == 1
+
+
+async def test_a_conflict_on_the_works_own_key_is_not_taken_for_the_token(db: Database) -> None:
+    await add_entry(db, id=1, amount=1)
+    with pytest.raises(Conflict):
+        await db.run(Work(), token=uuid4())
+
+
+@pytest.mark.parametrize("options", [{"attempts": 0}, {"deadline": 0}, {"deadline": 7200, "token": uuid4()}])
+async def test_options_that_make_no_sense_are_refused(db: Database, options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"attempts|deadline"):
+        await db.run(Work(), **options)  # pyright: ignore[reportArgumentType] - any of them
+
+
+async def test_without_a_token_a_commit_that_nobody_answers_is_not_repeated(
+    db: Database, far: Database, network: Network
+) -> None:
+    await db.execute(SLOW_COMMIT)
+    work = Work()
+    running = asyncio.create_task(far.run(work))
+    await while_it_commits(db)
+    await network.cut()
+    with pytest.raises(CommitUnknown):
+        await running
+    await network.mend()
+
+    assert work.runs == 1
+
+
+async def test_a_commit_whose_answer_is_lost_is_proven(db: Database, far: Database, network: Network) -> None:
+    await db.execute(SLOW_COMMIT)
+    work = Work()
+    running = asyncio.create_task(far.run(work, token=uuid4()))
+    await while_it_commits(db)
+    await network.cut()
+    await network.mend()
+
+    assert await running == 1
+    assert (work.runs, await stored(db)) == (1, [1])
+
+
+async def test_a_commit_that_did_not_happen_is_run_again(db: Database, far: Database) -> None:
+    await db.execute(SLOW_COMMIT)
+    work = Work()
+    running = asyncio.create_task(far.run(work, token=uuid4()))
+    await while_it_commits(db)
+    await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")
+
+    assert await running == 2
+    assert (work.runs, await stored(db)) == (2, [2])
+
+
+async def test_without_a_server_until_the_deadline_a_commit_stays_a_question(
+    db: Database, far: Database, network: Network
+) -> None:
+    await db.execute(SLOW_COMMIT)
+    running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=2))
+    await while_it_commits(db)
+    await network.cut()
+    with pytest.raises(CommitUnknown):
+        await running
+    await network.mend()
+
+
+async def test_a_connection_lost_before_commit_is_certain(db: Database) -> None:
+    async def work(tx: Connection) -> None:
+        await add_entry(tx, id=1, amount=1)
+        await tx.execute("select pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(DatabaseUnavailable):
+        await db.run(work, token=uuid4())
+    assert await stored(db) == []
+
+
+async def while_it_commits(db: Database) -> None:
+    """Wait until a session is in COMMIT."""
+    asked = """
+        select count(*) from pg_stat_activity
+        where datname = current_database() and query = 'commit' and state = 'active'
+    """
+    async with asyncio.timeout(30):
+        while not await db.fetchval(asked):
+            await asyncio.sleep(0.01)

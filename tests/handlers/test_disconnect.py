@@ -1,0 +1,112 @@
+"""Whoever goes away is not worked for any longer, unless the work is a change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.db import Database
+from app.handlers.disconnect import PATIENCE, CancelAbandoned
+
+SLEEPING = """
+    select count(*) from pg_stat_activity
+    where datname = current_database() and query = 'select pg_sleep($1)' and state = 'active'
+"""
+
+Ask = Callable[[str], Awaitable[asyncio.StreamWriter]]
+
+
+class Service:
+    """Sleeps in the database, and remembers how that ended."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.ended: list[str] = []
+        self.seconds = 60.0
+
+    async def sleep(self, request: Request) -> Response:
+        try:
+            await self.db.fetch("select pg_sleep($1)", self.seconds)
+            body = await request.body() if request.method == "GET" else b""
+            self.ended.append(f"slept after {len(body)} bytes")
+        except asyncio.CancelledError:
+            self.ended.append("cancelled")
+            raise
+        return Response("slept")
+
+
+@pytest.fixture
+def service(db: Database) -> Service:
+    return Service(db)
+
+
+@pytest.fixture
+async def ask(service: Service) -> AsyncIterator[Ask]:
+    """Sends a request to a server on a real port."""
+    route = Route("/", service.sleep, methods=["GET", "HEAD", "POST"])
+    app = Starlette(routes=[route], middleware=[Middleware(CancelAbandoned)])
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+
+    async def sent(method: str, body: str = "abc") -> asyncio.StreamWriter:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        assert not reader.at_eof()
+        return writer
+
+    yield sent
+    server.should_exit = True
+    await serving
+
+
+async def until(db: Database, sleeping: int) -> None:
+    async with asyncio.timeout(30):
+        while await db.fetchval(SLEEPING) != sleeping:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_reading_handler_and_its_statement_end_with_the_client(
+    db: Database, service: Service, ask: Ask, method: str
+) -> None:
+    client = await ask(method)
+    await until(db, 1)
+    client.close()
+    await until(db, 0)
+
+    assert service.ended == ["cancelled"]
+
+
+async def test_a_writing_handler_runs_to_its_end(db: Database, service: Service, ask: Ask) -> None:
+    service.seconds = 5 * PATIENCE
+    client = await ask("POST")
+    await until(db, 1)
+    client.close()
+    async with asyncio.timeout(30):
+        while not service.ended:
+            await asyncio.sleep(0.01)
+
+    assert service.ended == ["slept after 0 bytes"]
+
+
+async def test_a_client_that_stays_gets_its_answer_and_its_body_is_read(service: Service, ask: Ask) -> None:
+    service.seconds = 5 * PATIENCE
+    client = await ask("GET")
+    async with asyncio.timeout(30):
+        while not service.ended:
+            await asyncio.sleep(0.01)
+    client.close()
+
+    assert service.ended == ["slept after 3 bytes"]
