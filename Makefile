@@ -8,6 +8,7 @@ UV = .venv/bin/uv
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
 POSTGRES_15 = /usr/lib/postgresql/15/bin/postgres
+PGBOUNCER = /usr/sbin/pgbouncer
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check lock clean debian-packages
@@ -60,11 +61,11 @@ define FIND_PYTHON
 endef
 
 debian-packages:
-	@[ -x $(POSTGRES_15) ] && exit; \
+	@[ -x $(POSTGRES_15) ] && [ -x $(PGBOUNCER) ] && exit; \
 	command -v apt-get > /dev/null || { \
 		echo "$(POSTGRES_15) is missing, and there is no apt-get to install it: these tests run on Debian 12" >&2; exit 1; }; \
 	[ "$$(id -u)" = 0 ] || command -v sudo > /dev/null || { \
-		echo "$(POSTGRES_15) is missing: install Debian's package postgresql-15 as root" >&2; exit 1; }; \
+		echo "$(POSTGRES_15) is missing: install Debian's packages postgresql-15 and pgbouncer as root" >&2; exit 1; }; \
 	run=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$$run apt-get update --quiet=2 && \
-	$$run env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends postgresql-15 openssl
+	$$run env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends postgresql-15 pgbouncer openssl

@@ -69,9 +69,13 @@ class Lease:
         if self.closing:
             raise NotConnected("the Database is closed")
         began = monotonic()
-        self._refuse_hopeless()
-        waiter = self.queue.join(began + timeout, self.attempts + 1)
-        self._send_for_one()
+        task = asyncio.current_task()
+        may_send = bool(self.idle) or self._may_open()
+        if not may_send:
+            self._refuse_hopeless(task)
+        waiter = self.queue.join(task, began + timeout, self.attempts + 1)
+        if may_send:
+            self._send_for_one()
         try:
             server = await waiter.future
         except BaseException:
@@ -79,9 +83,10 @@ class Lease:
                 self.give(lent)
             raise
         finally:
-            self.queue.tasks.discard(waiter.task)
-            self.counters.waited(monotonic() - began)
-        server.lent_at = monotonic()
+            self.queue.tasks.discard(task)
+            now = monotonic()
+            self.counters.waited(now - began)
+        server.lent_at = now
         self.counters.acquires += 1
         return server
 
@@ -199,23 +204,23 @@ class Lease:
         self.counters.timeouts += 1
         return PoolTimeout(describe_pool(self, "no connection became free in time"))
 
-    def _refuse_hopeless(self) -> None:
+    def _refuse_hopeless(self, task: asyncio.Task[Any] | None) -> None:
         """PoolTimeout at once for whom waiting cannot help: the queue is full, or every holder waits itself."""
-        if self.idle or self._may_open():
-            return
         problem = None
         if len(self.queue.waiters) >= self.options.max_waiting:
             problem = f"{self.options.max_waiting} tasks wait for a connection already, as many as allowed"
-        elif not self.opening and self._holders_wait():
+        elif not self.opening and self._holders_wait(task):
             problem = "every connection is held by a task that itself waits for one more, so none will become free"
         if problem:
             self.counters.refusals += 1
             raise PoolTimeout(describe_pool(self, problem))
 
-    def _holders_wait(self) -> bool:
-        """Whether every holder waits: those in the queue, and the current task, which is about to."""
-        current, waiting = asyncio.current_task(), self.queue.tasks
-        return all(server.holder is current or server.holder in waiting for server in self.connections)
+    def _holders_wait(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether every holder waits: those in the queue, and this task, which is about to."""
+        for server in self.connections:
+            if server.holder is not task and server.holder not in self.queue.tasks:
+                return False
+        return True
 
     def _mend(self, server: ServerConnection) -> None:
         if server.lost or server.is_closed():

@@ -18,7 +18,6 @@ class Waiter:
     future: asyncio.Future[ServerConnection]
     deadline: float
     attempt: int
-    task: asyncio.Task[Any] | None
 
 
 class WaitingQueue:
@@ -31,11 +30,11 @@ class WaitingQueue:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
-    def join(self, deadline: float, attempt: int) -> Waiter:
-        """The current task, as the last in the queue; `deadline` is a moment of time.monotonic()."""
-        waiter = Waiter(self._loop.create_future(), deadline, attempt, asyncio.current_task())
+    def join(self, task: asyncio.Task[Any] | None, deadline: float, attempt: int) -> Waiter:
+        """This task as the last in the queue; `deadline` is a moment of time.monotonic()."""
+        waiter = Waiter(self._loop.create_future(), deadline, attempt)
         self.waiters.append(waiter)
-        self.tasks.add(waiter.task)
+        self.tasks.add(task)
         if self._timer is None or deadline < self._timer.when():
             self._set_timer(deadline)
         return waiter
