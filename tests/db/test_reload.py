@@ -62,7 +62,7 @@ async def test_a_stream_is_reloaded_too(db: Database, write_queries: WriteQuerie
     ("broken", "place"),
     [
         ("-- name: get_one\nselect 'open", "things.sql:2:8: this string is opened by ' and never closed"),
-        ("-- name: get_one\nselect 1 fro nowhere", "things.sql:2:14: syntax error at or near \"nowhere\""),
+        ("-- name: get_one\nselect 1 fro nowhere", 'things.sql:2:14: syntax error at or near "nowhere"'),
         ("-- name: get_one\nselect :a::int", "things.sql:1:1: get_one: :a has no argument"),
         ("-- name: get_one\nselect 'x'", "things.sql:1:1: get_one: column '?column?' is text, the field is int"),
         ("-- name: get_two\nselect 1", "there is no statement 'get_one' in things.sql"),
