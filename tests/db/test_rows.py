@@ -254,7 +254,7 @@ class Values:
     ordered: tuple[str, ...]
     price: Money | None
     prices: list[Money]
-    span: asyncpg.Range
+    span: Any
     email: str
 
 
