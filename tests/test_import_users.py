@@ -25,7 +25,7 @@ async def names(db: Database) -> list[str]:
 
 
 async def test_each_line_becomes_an_account(db: Database, tmp_path: Path) -> None:
-    path = people(tmp_path, f'email,username,bio,password_hash\nann@x.org,ann,"two\nlines",{HASH}\nbob@x.org,bob,,\n')
+    path = people(tmp_path, f'email,username,bio,password_hash\nann@x.org,ann,"two\nlines","{HASH}"\nbob@x.org,bob,,\n')
     read: list[int] = []
 
     assert await import_users(db, path, dry_run=False, advance=read.append) == 2

@@ -64,7 +64,7 @@ def _member_refusal(member: Any) -> Reason:
     of = element(member)
     if of is not None:
         return _array_refusal(member, refusal(of))
-    cls = dict if typing.is_typeddict(member) else get_origin(member) or member
+    cls: Any = dict if typing.is_typeddict(member) else get_origin(member) or member
     if cls in (object, Any) or not isinstance(cls, type) or getattr(cls, "_is_protocol", False):
         return lambda value: None
     allowed: Any = (float, int) if cls is float else Mapping if cls is dict else cls
@@ -74,13 +74,13 @@ def _member_refusal(member: Any) -> Reason:
 
 
 def _literal_refusal(allowed: tuple[Any, ...]) -> Reason:
-    typed = {(type(each), each) for each in allowed}
+    typed: set[tuple[Any, Any]] = {(type(each), each) for each in allowed}
     problem = f"must be one of {', '.join(map(repr, allowed))}"
     return lambda value: None if any(type(value) is kind and value == each for kind, each in typed) else problem
 
 
 def _array_refusal(annotation: Any, refuse_item: Reason) -> Reason:
-    container = get_origin(annotation) or annotation
+    container: Any = get_origin(annotation) or annotation
 
     def refuse(value: object) -> str | None:
         if not isinstance(value, container) or isinstance(value, (str, bytes, Mapping)):

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, cast, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from asyncpg import Record
 
@@ -69,13 +69,18 @@ def constructor(row_type: Any) -> Callable[..., Any]:
 
 
 def _draft(row_type: Any) -> type:
-    space = {"__slots__": vars(row_type)["__slots__"], "__setattr__": object.__setattr__, "__init__": object.__init__}
+    space: dict[str, Any] = {
+        "__slots__": vars(row_type)["__slots__"],
+        "__setattr__": object.__setattr__,
+        "__init__": object.__init__,
+    }
     return type(row_type.__name__, row_type.__bases__, space)
 
 
 def _has_plain_init(row_type: Any) -> bool:
     """Whether the dataclass decorator wrote the constructor, and it does no more than to set one field per argument."""
-    init: Any = vars(row_type).get("__init__")
+    own: dict[str, Any] = vars(row_type)
+    init = own.get("__init__")
     return (
         type(row_type) is type
         and row_type.__new__ is object.__new__
@@ -110,8 +115,8 @@ def conversion(annotation: Any) -> Callable[[Any], Any] | None:
 
 def _conversion(annotation: Any) -> Callable[[Any], Any] | None:
     inner: Any = annotation
-    if isinstance(inner, type) and issubclass(inner, Enum):
-        return cast("Any", inner)
+    if inspect.isclass(inner) and issubclass(inner, Enum):
+        return inner
     if dataclasses.is_dataclass(inner):
         return _composite(inner)
     of = element(inner)

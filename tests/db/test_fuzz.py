@@ -24,6 +24,6 @@ async def test_a_lexer_that_does_not_know_comments_is_found_out(
     assert broken != lexer._TOKEN.pattern  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(lexer, "_TOKEN", re.compile(broken, re.VERBOSE | re.DOTALL))
 
-    with pytest.raises(Exception) as failure:  # noqa: PT011 - whichever of the comparisons it is that fails
+    with pytest.raises(Exception) as failure:
         await fuzz_lexer.fuzz(server_dsn, 1, 300)
     assert "--count 1" in failure.value.__notes__[-1]

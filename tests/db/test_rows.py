@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Optional
 
+import asyncpg
 import pytest
 
 from app.db import BindingError, Database, Executor, NotFound, Queries
@@ -220,6 +221,111 @@ async def test_a_time_comes_back_as_the_same_instant_and_aware(load: Load, db: D
 
     assert echo == at
     assert echo.tzinfo is UTC
+
+
+# What the fields make of values
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    title: str
+    author: Person | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    id: int
+    to: Post | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Person):
+    shout: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shout", self.shout.upper())
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    mood: Mood | None
+    moods: list[Mood]
+    unique: frozenset[int]
+    ordered: tuple[str, ...]
+    price: Money | None
+    prices: list[Money]
+    span: Any
+    email: str
+
+
+async def test_a_nested_row_that_is_wholly_null_is_none_where_the_field_allows_it(load: Load, db: Database) -> None:
+    sql = """select * from (values ('a', 1, 'ann'), ('b', null, null), ('c', null, 'bob'))
+             as t (title, "author.id", "author.name")"""
+
+    posts = await read(load, db, list[Post], sql)
+
+    assert posts == [Post("a", Person(1, "ann")), Post("b", None), Post("c", Person(None, "bob"))]  # pyright: ignore[reportArgumentType] - what the outer join gave
+
+
+async def test_optional_rows_nest(load: Load, db: Database) -> None:
+    sql = """select * from (values (1, 'a', 2, 'bob'), (2, 'b', null, null), (3, null, null, null))
+             as t (id, "to.title", "to.author.id", "to.author.name")"""
+
+    assert await read(load, db, list[Reply], sql) == [
+        Reply(1, Post("a", Person(2, "bob"))),
+        Reply(2, Post("b", None)),
+        Reply(3, None),
+    ]
+
+
+async def test_post_init_runs(load: Load, db: Database) -> None:
+    row = await read(load, db, Checked, f"select {ANN}, 'hey' as shout")
+
+    assert (type(row), row, hash(row)) == (Checked, Checked(1, "ann", "hey"), hash(Checked(1, "ann", "HEY")))
+
+
+async def test_enums_collections_composites_ranges_and_domains_fill_fields(load: Load, db: Database) -> None:
+    await db.execute("create type money_of as (amount int, currency text); create domain email as text")
+    sql = """select 'sad' as mood, array['glad', 'sad'] as moods, array[1, 2, 1] as unique, array['b', 'a'] as ordered,
+                    row(5, 'EUR')::money_of as price, array[row(1, 'CHF')::money_of] as prices,
+                    int4range(1, 3) as span, 'a@b'::email as email"""
+
+    row = await read(load, db, Values, sql)
+
+    assert row == Values(
+        Mood.SAD, [Mood.GLAD, Mood.SAD], frozenset({1, 2}), ("b", "a"), Money(5, "EUR"), [Money(1, "CHF")],
+        asyncpg.Range(1, 3), "a@b",
+    )  # fmt: skip
+    assert row.mood is Mood.SAD
+    assert await read(load, db, Mood, "select 'glad'") is Mood.GLAD
+    assert await read(load, db, list[Mood | None], "values ('glad'), (null)") == [Mood.GLAD, None]
+
+
+async def test_a_composite_of_other_attributes_is_refused(load: Load, db: Database) -> None:
+    await db.execute("create type money_of as (amount int, country text)")
+    with pytest.raises(BindingError, match=r"Money does not fit the value: it is made of \(amount, country\)"):
+        await read(load, db, Money | None, "select 1 as amount, 'x' as currency where false")
+        await read(load, db, list[list[Money]], "select array[row(5, 'EUR')::money_of]")
+
+
+async def test_a_column_whose_type_changed_is_refused_by_name(load: Load, db: Database) -> None:
+    await db.execute("create table people (id int, name text); insert into people values (1, 'ann')")
+    queries = load("-- name: get_person\nselect * from people")
+
+    @queries.bind
+    async def get_person(db: Executor) -> Person: ...
+
+    async with db.acquire() as connection:
+        assert await get_person(connection) == Person(1, "ann")
+        await db.execute("alter table people alter id type text")
+        with pytest.raises(BindingError, match="column 'id' is text, the field is int"):
+            await get_person(connection)
 
 
 # Rows that do not fit

@@ -20,7 +20,8 @@ def stream_numbers(write_queries: WriteQueries) -> Callable[..., Numbers]:
     """Streams the numbers from 1 to `count`, ten at a time, and fails at 50."""
     queries = write_queries(
         """-- name: stream_numbers
-        select case when 1 / (50 - n) is null then 0 else n end from (select generate_series(1, :count::int)) as t (n)"""
+        select case when 1 / (50 - n) is null then 0 else n end
+        from (select generate_series(1, :count::int)) as t (n)"""
     )
 
     @queries.bind(prefetch=10)
