@@ -215,7 +215,7 @@ async def test_a_cancelled_begin_leaves_no_transaction_to_the_next(database_url:
                 raise AssertionError("BEGIN was never answered")
 
         task = asyncio.create_task(begin())
-        await until(lambda: "BEGIN;" in network.statements)
+        await until(lambda: network.waiting)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
