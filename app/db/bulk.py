@@ -124,7 +124,7 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
         )
     except Exception as error:
         # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.
-        await records.aclose() if isinstance(records, AsyncIterator) else records.close()
+        await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
         translated = copying.translate(error)
         if translated is error:
             raise
