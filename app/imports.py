@@ -60,7 +60,7 @@ def _accounts(path: Path, lines: "array[int]", advance: Callable[[int], None]) -
     """The accounts in the file; `lines` gets the number of the line in which each one ends."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(_counted(file, advance), strict=True)
-        header = next(reader, [])
+        header: list[str] = next(reader, list[str]())
         _check_header(path, header)
         for values in reader:
             if values:

@@ -82,9 +82,9 @@ def _literal_refusal(allowed: tuple[Any, ...]) -> Reason:
 def _array_refusal(annotation: Any, refuse_item: Reason) -> Reason:
     container: Any = get_origin(annotation) or annotation
 
-    def refuse(value: object) -> str | None:
+    def refuse(value: Any) -> str | None:
         if not isinstance(value, container) or isinstance(value, (str, bytes, Mapping)):
-            return _not(_named(annotation), value)
+            return _not(_named(annotation), cast("Any", value))
         for number, item in enumerate(cast("Iterable[object]", value), 1):
             if problem := refuse_item(item):
                 return f"item {number} {problem}"

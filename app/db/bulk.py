@@ -85,10 +85,10 @@ class Copying:
             if problem := parameter_problem(annotation, pg_type):
                 raise self.query.fault(f"column {column!r} {problem}")
 
-    def refuse(self, column: int, reason: Reason, value: object) -> None:
-        """BadRow where there is a reason against the value."""
+    def refuse(self, number: int, column: int, reason: Reason, value: object) -> None:
+        """BadRow where there is a reason against the value in this row and column."""
         if problem := reason(value):
-            raise BadRow(self.query.function, self.number, self.target.columns[column], problem)
+            raise BadRow(self.query.function, number, self.target.columns[column], problem)
 
     def translate(self, error: Exception) -> Exception:
         """BadRow, with the number of the row and the column if known, for what the driver or server raised."""
@@ -123,6 +123,8 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
             target.table, schema_name=target.schema, columns=target.columns, records=records
         )
     except Exception as error:
+        # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.
+        await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
         translated = copying.translate(error)
         if translated is error:
             raise
@@ -140,15 +142,24 @@ def _compiled(
         lines.append(f"v{index} = row.{copying.target.columns[index]}")
         if doubt := doubtful(annotation, f"v{index}", names):
             names[f"reason_{index}"] = refusal(annotation)
-            lines.append(f"if {doubt}: refuse({index}, reason_{index}, v{index})")
+            lines.append(f"if {doubt}: refuse(number, {index}, reason_{index}, v{index})")
     for index, reason in guards:
         names[f"guard_{index}"] = reason
-        lines.append(f"refuse({index}, guard_{index}, v{index})")
+        lines.append(f"refuse(number, {index}, guard_{index}, v{index})")
     lines.append(f"yield ({''.join(f'v{index}, ' for index in range(len(annotations)))})")
-    body = "\n        ".join(["copying.number += 1", *lines])
+    body = "\n            ".join(["number += 1", *lines])
     prefix = "async " if is_async else ""
     # The text is made of the field names of a class in our own modules; no input reaches it.
-    exec(f"{prefix}def records(rows):\n    {prefix}for row in rows:\n        {body}\n", names)  # noqa: S102
+    source = f"""
+{prefix}def records(rows):
+    number = 0
+    try:
+        {prefix}for row in rows:
+            {body}
+    finally:
+        copying.number = number
+"""
+    exec(source, names)  # noqa: S102
     return names["records"]
 
 

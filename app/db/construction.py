@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from asyncpg import Record
 
@@ -79,8 +79,7 @@ def _draft(row_type: Any) -> type:
 
 def _has_plain_init(row_type: Any) -> bool:
     """Whether the dataclass decorator wrote the constructor, and it does no more than to set one field per argument."""
-    own: dict[str, Any] = vars(row_type)
-    init = own.get("__init__")
+    init: Any = cast("dict[str, Any]", vars(row_type)).get("__init__")
     return (
         type(row_type) is type
         and row_type.__new__ is object.__new__
@@ -130,7 +129,7 @@ def _conversion(annotation: Any) -> Callable[[Any], Any] | None:
     if collect is tuple and get_args(inner) and Ellipsis not in get_args(inner):
         # A tuple with a type for each place is a composite as the driver gives it.
         return None
-    return lambda values: collect(values if items is None else map(items, values))
+    return lambda values: cast("Any", collect)(values if items is None else map(items, values))
 
 
 def _composite(row_type: Any) -> Callable[[Any], Any]:

@@ -154,7 +154,7 @@ def _slice(case: Case) -> object:
 
 def _item(case: Case) -> object:
     case.both("(array[10, 20, 30])[(")
-    index = case.placeholder("int")
+    index: int = case.placeholder("int")
     case.both(")]")
     return [10, 20, 30][index - 1]
 

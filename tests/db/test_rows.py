@@ -151,7 +151,7 @@ async def test_an_optional_row_is_the_row_or_none(load: Load, db: Database, row_
 
 
 async def test_a_row_of_one_column_can_be_its_value(load: Load, db: Database) -> None:
-    values = {
+    values: dict[str, Any] = {
         "'ann'": "ann",
         "true": True,
         "2.50::numeric(5, 2)::text": "2.50",
