@@ -148,7 +148,8 @@ async def verify(dsn: str, out: Outcome) -> list[str]:
     connection = await asyncpg.connect(dsn)
     try:
         stored = Counter(row[0] for row in await connection.fetch("select id from transfers"))
-        balances = dict(await connection.fetch("select id, balance from accounts"))
+        rows = await connection.fetch("select id, balance from accounts")
+        balances: dict[int, int] = {row["id"]: row["balance"] for row in rows}
         moved = Counter[int]()
         for debtor, creditor, amount in await connection.fetch("select debtor, creditor, amount from transfers"):
             moved[debtor] -= amount

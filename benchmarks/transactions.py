@@ -40,6 +40,13 @@ async def rate(call: Call, seconds: float) -> float:
     return count / (perf_counter() - begin)
 
 
+async def play(calls: dict[str, Call], number: int, seconds: float) -> dict[str, float]:
+    """The rates of one round, beginning with another contestant each time, since being first may cost something."""
+    names = list(calls)
+    first = number % len(names)
+    return {name: await rate(calls[name], seconds) for name in names[first:] + names[:first]}
+
+
 def contestants(db: Database, hand: "asyncpg.Connection[asyncpg.Record]", folder: Path) -> dict[str, Call]:
     """The same statement in a transaction, in each way; the first is the measure."""
     (folder / "people.sql").write_text("-- name: get_name\nselect name from people where id = :id;\n")
@@ -76,7 +83,7 @@ async def measure(dsn: str, folder: Path, rounds: int, seconds: float) -> dict[s
         await hand.execute(TABLES)
         async with Database(dsn, min_size=1, max_size=1) as db:
             calls = contestants(db, hand, folder)
-            results = [{name: await rate(call, seconds) for name, call in calls.items()} for _ in range(rounds + 1)]
+            results = [await play(calls, number, seconds) for number in range(rounds + 1)]
     finally:
         await hand.close()
     return {name: [each[name] for each in results[1:]] for name in calls}

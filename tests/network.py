@@ -86,6 +86,10 @@ class Network:
         assert relay
         self._relays.add(relay)
         relay.add_done_callback(self._relays.discard)
+        if not self._server.is_serving():
+            # It was cut between the kernel's yes and ours.
+            writer.transport.abort()
+            return
         try:
             server = await self._connect()
         except OSError:

@@ -46,7 +46,7 @@ async def test_statements_of_one_deadline_share_it(db: Database) -> None:
 
 async def test_waiting_for_a_connection_counts(database_url: str) -> None:
     async with Database(database_url, min_size=1, max_size=1) as one, one.acquire():
-        waiting = asyncio.create_task(wait_and_count(one.within(0.1), seconds=0))
+        waiting = asyncio.ensure_future(wait_and_count(one.within(0.1), seconds=0))
         with pytest.raises(PoolTimeout):
             await waiting
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
@@ -65,7 +66,8 @@ async def fail_raw_at_deadline(tx: Connection) -> None:
     await tx.fetch("select pg_sleep(60)", timeout=0.05)
 
 
-FAILURES = [
+Failure = Callable[[Connection], Awaitable[None]]
+FAILURES: list[tuple[Failure, type[Exception], type[BaseException]]] = [
     (fail_raw, asyncpg.DivisionByZeroError, asyncpg.DivisionByZeroError),
     (fail_bound, Conflict, Conflict),
     (fail_in_execute, asyncpg.UniqueViolationError, asyncpg.UniqueViolationError),
@@ -94,9 +96,8 @@ async def test_an_exception_stores_nothing(db: Database) -> None:
 
 @pytest.mark.parametrize(("fail", "swallowed", "cause"), FAILURES)
 async def test_a_swallowed_failure_is_told_at_the_end(
-    db: Database, fail: object, swallowed: type[Exception], cause: type[BaseException]
+    db: Database, fail: Failure, swallowed: type[Exception], cause: type[BaseException]
 ) -> None:
-    assert callable(fail)
     await add_entry(db, id=1, amount=1)
     with pytest.raises(TransactionAborted) as aborted:
         async with db.transaction() as tx:
@@ -111,9 +112,9 @@ async def test_a_swallowed_failure_is_told_at_the_end(
 
 @pytest.mark.parametrize(("fail", "swallowed", "cause"), FAILURES)
 async def test_a_failure_in_a_savepoint_that_was_rolled_back_does_not_count(
-    db: Database, fail: object, swallowed: type[Exception], cause: type[BaseException]
+    db: Database, fail: Failure, swallowed: type[Exception], cause: type[BaseException]
 ) -> None:
-    assert callable(fail) and cause
+    assert cause
     await add_entry(db, id=1, amount=1)
     async with db.transaction() as tx:
         await add_entry(tx, id=2, amount=1)
@@ -129,9 +130,8 @@ async def test_a_failure_in_a_savepoint_that_was_rolled_back_does_not_count(
 
 @pytest.mark.parametrize(("fail", "swallowed", "cause"), FAILURES)
 async def test_a_savepoint_that_ends_after_a_swallowed_failure_is_undone_alone(
-    db: Database, fail: object, swallowed: type[Exception], cause: type[BaseException]
+    db: Database, fail: Failure, swallowed: type[Exception], cause: type[BaseException]
 ) -> None:
-    assert callable(fail)
     await add_entry(db, id=1, amount=1)
     async with db.transaction() as tx:
         await add_entry(tx, id=2, amount=1)
@@ -248,7 +248,7 @@ async def test_a_task_that_is_cancelled_anywhere_stores_all_or_nothing(db: Datab
 
 async def test_a_cancelled_task_stops_its_statement_on_the_server(db: Database) -> None:
     running = "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep%' and pid <> $1"
-    task = asyncio.create_task(wait_and_count(db, seconds=60))
+    task = asyncio.ensure_future(wait_and_count(db, seconds=60))
     async with db.acquire() as watcher:
         me = await watcher.fetchval("select pg_backend_pid()")
         while await watcher.fetchval(running, me) == 0:
