@@ -1,14 +1,15 @@
 """Which Python annotations fit a type of PostgreSQL."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
-from types import UnionType
-from typing import Any, Literal, NewType, Union, get_args, get_origin, is_typeddict
+from typing import Any, Literal, get_args, get_origin, is_typeddict
 
 import asyncpg
 
-from app.check.types import ALSO_WRITES, JSON, SCALARS, PgType, python_type
-from app.db.rows import split_optional
+from app.check.types import ALSO_READS, ALSO_WRITES, JSON, SCALARS, PgType, python_type
+from app.db.annotations import ARRAYS, members
+from app.db.fields import fields_of, split_optional
 
 _JSON_VALUES = (dict, list, str, int, float, bool, object, type(None))
 
@@ -18,29 +19,14 @@ def misfit(type_: PgType, annotation: Any, *, writes: bool) -> str | None:
 
     None where it fits. Whether it can be null is another question: the annotation is one without `| None`.
     """
-    plain = _plain(annotation)
+    alternatives = list(members(annotation))
     if type_.kind == "domain" and type_.base is not None:
         return misfit(type_.base, annotation, writes=writes)
     if type_.kind == "enum":
-        return _enum_misfit(type_, plain, writes=writes)
-    fits = any(_fits(type_, member, writes=writes) for member in _members(plain))
-    if writes:
-        fits = all(_fits(type_, member, writes=writes) for member in _members(plain))
+        return _enum_misfit(type_, alternatives[0], writes=writes)
+    fitting = [_fits(type_, member, writes=writes) for member in alternatives]
+    fits = all(fitting) if writes else any(fitting)
     return None if fits else f"{type_.name} {'takes' if writes else 'is read as'} {python_type(type_)}"
-
-
-def _plain(annotation: Any) -> Any:
-    """What stands behind a NewType or a named alias."""
-    while isinstance(annotation, NewType) or hasattr(annotation, "__value__"):
-        annotation = annotation.__supertype__ if isinstance(annotation, NewType) else annotation.__value__
-    return annotation
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    if get_origin(annotation) in (UnionType, Union):
-        yield from map(_plain, get_args(annotation))
-    else:
-        yield annotation
 
 
 def _fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:
@@ -69,25 +55,28 @@ def _scalar_fits(name: str, annotation: Any, *, writes: bool) -> bool:
     if get_origin(annotation) is Literal:
         return writes and all(_scalar_fits(name, type(value), writes=True) for value in get_args(annotation))
     types = SCALARS.get(name, (str,))
-    if not writes:
-        return annotation in types
+    others = (ALSO_WRITES if writes else ALSO_READS).get(name, ())
     # A member of StrEnum or IntEnum is a str or an int, and stored as one; a bool is an int that would be stored as 1.
     is_enum = isinstance(annotation, type) and issubclass(annotation, Enum) and issubclass(annotation, types)
-    return is_enum or annotation in (*types, *ALSO_WRITES.get(name, ()))
+    return is_enum or annotation in (*types, *others)
 
 
 def _array_fits(base: PgType, annotation: Any, *, writes: bool) -> bool:
-    arguments = get_args(annotation)
-    if not writes and get_origin(annotation) is not list:
+    arguments = [argument for argument in get_args(annotation) if argument is not Ellipsis]
+    if get_origin(annotation) not in ARRAYS or len(arguments) != 1:
         return False
-    if get_origin(annotation) is tuple and arguments[1:] != (...,):
-        return False
-    if get_origin(annotation) not in (list, tuple, Sequence):
+    # A tuple with a type for each place is a composite.
+    if get_origin(annotation) is tuple and Ellipsis not in get_args(annotation):
         return False
     return misfit(base, split_optional(arguments[0])[0], writes=writes) is None
 
 
 def _composite_fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:
+    if dataclasses.is_dataclass(annotation) and not writes:
+        found = dict(fields_of(annotation))
+        return found.keys() == dict(type_.fields).keys() and all(
+            misfit(field, split_optional(found[name])[0], writes=False) is None for name, field in type_.fields
+        )
     if get_origin(annotation) is not tuple:
         return annotation in ((tuple,) if writes else (tuple, asyncpg.Record))
     pairs = zip(get_args(annotation), type_.fields, strict=False)
@@ -101,7 +90,7 @@ def _json_fits(annotation: Any) -> bool:
     if origin in (Any, Literal) or is_typeddict(annotation):
         return True
     if origin in (dict, list, Mapping, Sequence):
-        return all(_json_fits(_plain(member)) for argument in get_args(annotation) for member in _members(argument))
+        return all(_json_fits(member) for argument in get_args(annotation) for member in members(argument))
     return origin in _JSON_VALUES
 
 

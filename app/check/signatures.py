@@ -1,34 +1,20 @@
-"""What the Python side of a binding says, and in which line: arguments, fields of the row type, promise of rows."""
+"""What the Python side of a binding says: arguments, fields of the row type, promise of rows."""
 
-import ast
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
+from app.check.declared import Declared, declared, declared_fields, definition, original, place_of
+from app.check.places import name_offset, parameter_offset
+from app.db.bulk import CopyTarget, copy_target
 from app.db.queries import Queries, Query
 from app.db.rows import split_optional
 from app.db.source import Place
-
-_Function = ast.AsyncFunctionDef | ast.FunctionDef
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A name with an annotation: an argument, a field or what a function returns."""
-
-    name: str
-    annotation: Any
-    """Without its `| None`."""
-    optional: bool
-    """Whether None is allowed."""
-    text: str
-    """As the source has it: `bio: str | None`."""
-    place: Place
+from app.db.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +30,41 @@ class Signature:
     """Where the function is defined."""
     returns: Declared
     arguments: tuple[Declared, ...]
-    """In the order of the placeholders."""
-    columns: tuple[Declared, ...]
-    """What each column fills, by its name; a scalar is one column of any name."""
+    """In the order of the placeholders; of a COPY, the fields of its rows in the order of its columns."""
 
     @property
     def is_scalar(self) -> bool:
         """Whether a row is one value."""
         return self.query.row_type is not None and self.query.row_type.is_scalar
+
+    def fields(self, columns: Sequence[str]) -> list[Declared]:
+        """What these columns of the result fill, by their names; a scalar is one of any name."""
+        if self.query.row_type is None:
+            return []
+        row_type, optional = split_optional(self.query.row_type.type)
+        if not self.is_scalar:
+            return list(declared_fields(row_type, columns))
+        # A null in `-> str | None` is the None that the type allows.
+        nullable = optional or self.query.cardinality == "optional"
+        return [dataclasses.replace(self.returns, name="", annotation=row_type, optional=nullable)]
+
+    def locate_parameter(self, number: int, *, compared: bool = False) -> Place:
+        """Where the parameter stands first, or first beside a comparison; of a COPY, where the column does."""
+        statement = self.query.statement
+        if self.query.copy is not None:
+            return statement.locate(name_offset(statement.text, self.query.copy.columns[number - 1]))
+        return statement.locate(parameter_offset(statement.text, number, compared=compared))
+
+
+def checked_text(statement: Statement) -> tuple[str, tuple[str, ...]]:
+    """The text that is checked and the names of its parameters: of a COPY, an insert of one row of it.
+
+    Raises BindingError for a COPY that no function can be bound to.
+    """
+    if statement.keyword != "copy":
+        return statement.text, statement.parameters
+    target = copy_target(statement)
+    return _insert(target), target.columns
 
 
 def read_signatures(modules: Sequence[ModuleType]) -> Iterator[Signature]:
@@ -71,94 +84,33 @@ def bound_files(module: ModuleType) -> list[Queries]:
 
 
 def _signature(module: ModuleType, queries: Queries, query: Query) -> Signature:
-    function = _original(module, query.function)
-    node = _definition(module, query.function)
-    path = Path(inspect.getfile(function))
-    hints = get_type_hints(function)
+    function, node = original(module, query.function), definition(module, query.function)
+    path, hints = Path(inspect.getfile(function)), get_type_hints(function)
     arguments = {
-        argument.arg: _declared(argument.arg, hints[argument.arg], argument.annotation, f"{argument.arg}: ", path)
+        argument.arg: declared(argument.arg, hints[argument.arg], argument.annotation, f"{argument.arg}: ", path)
         for argument in node.args.kwonlyargs
     }
-    returns = _declared("return", hints["return"], node.returns, "-> ", path)
+    names = query.parameters
+    if query.copy is not None and query.row_type is not None:
+        names = query.copy.columns
+        arguments = {field.name: field for field in declared_fields(query.row_type.type, names)}
     return Signature(
         name=f"{queries.path.stem}.{query.function}",
         query=query,
         queries=queries,
         module=module,
-        place=_place(path, node.lineno, node.col_offset),
-        returns=returns,
-        arguments=tuple(arguments[name] for name in query.parameters),
-        columns=tuple(_columns(query, returns)),
+        place=place_of(path, node.lineno, node.col_offset),
+        returns=declared("return", hints["return"], node.returns, "-> ", path),
+        arguments=tuple(arguments[name] for name in names),
     )
 
 
-def _original(module: ModuleType, name: str) -> Callable[..., Any]:
-    functions = (value for value in vars(module).values() if inspect.isfunction(value))
-    return inspect.unwrap(next(function for function in functions if function.__name__ == name))
+def _insert(target: CopyTarget) -> str:
+    table = ".".join(_quoted(name) for name in (target.schema, target.table) if name is not None)
+    numbers = ", ".join(f"${number}" for number in range(1, len(target.columns) + 1))
+    # Names from an SQL file of our own, quoted; no input reaches it.
+    return f"insert into {table} ({', '.join(map(_quoted, target.columns))}) values ({numbers})"  # noqa: S608
 
 
-def _parsed(path: Path) -> ast.Module:
-    return _parsed_text(path.read_text(encoding="utf-8"))
-
-
-@cache
-def _parsed_text(text: str) -> ast.Module:
-    return ast.parse(text)
-
-
-def _definition(module: ModuleType, name: str) -> _Function:
-    # The code object begins at the first decorator.
-    line = _original(module, name).__code__.co_firstlineno
-    functions = (node for node in ast.walk(_parsed(Path(module.__file__ or ""))) if isinstance(node, _Function))
-    return next(
-        node
-        for node in functions
-        if node.name == name and line in {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}
-    )
-
-
-def _declared(name: str, hint: Any, annotation: ast.expr | None, before: str, path: Path) -> Declared:
-    if annotation is None:
-        raise LookupError(f"{path}: {name} has no annotation")
-    inner, optional = split_optional(hint)
-    place = _place(path, annotation.lineno, annotation.col_offset)
-    return Declared(name, inner, optional, before + ast.unparse(annotation), place)
-
-
-def _place(path: Path, line: int, column: int) -> Place:
-    source = path.read_text(encoding="utf-8").splitlines()[line - 1]
-    return Place(path, line, len(source.encode()[:column].decode()) + 1, source)
-
-
-def _columns(query: Query, returns: Declared) -> Iterator[Declared]:
-    if query.row_type is None:
-        return
-    row_type, optional = split_optional(query.row_type.type)
-    if query.row_type.is_scalar:
-        # A null in `-> str | None` is the None that the type allows.
-        nullable = optional or query.cardinality == "optional"
-        yield dataclasses.replace(returns, name="", annotation=row_type, optional=nullable)
-    else:
-        yield from _fields(row_type, "")
-
-
-def _fields(row_type: Any, prefix: str) -> Iterator[Declared]:
-    hints = get_type_hints(row_type)
-    for field in dataclasses.fields(row_type):
-        if not field.init:
-            continue
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from _fields(hints[field.name], f"{prefix}{field.name}.")
-        else:
-            yield _field(row_type, field.name, hints[field.name], prefix)
-
-
-def _field(row_type: Any, name: str, hint: Any, prefix: str) -> Declared:
-    owner = next(cls for cls in row_type.__mro__ if name in inspect.get_annotations(cls))
-    path = Path(inspect.getfile(owner))
-    classes = (
-        node for node in ast.walk(_parsed(path)) if isinstance(node, ast.ClassDef) and node.name == owner.__name__
-    )
-    lines = (line for node in classes for line in node.body if isinstance(line, ast.AnnAssign))
-    line = next(line for line in lines if ast.unparse(line.target) == name)
-    return _declared(prefix + name, hint, line.annotation, f"{owner.__name__}.{name}: ", path)
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -64,6 +64,9 @@ SCALARS: dict[str, tuple[Any, ...]] = {
 }
 """What asyncpg makes of a scalar; every other one, such as text, is a str."""
 
+ALSO_READS: dict[str, tuple[Any, ...]] = {"smallint": (float,), "integer": (float,), "bigint": (float,)}
+"""What else it may be called when it is read: to a type checker an int is a float."""
+
 ALSO_WRITES: dict[str, tuple[Any, ...]] = {"numeric": (int,), "real": (int,), "double precision": (int,)}
 """What else asyncpg stores in it without a loss."""
 

@@ -124,11 +124,13 @@ class Query:
         guarded = guards(self.annotations, types)
         return functools.partial(self._guarded, fetch, guarded) if guarded else fetch
 
-    def _guarded(self, fetch: Callable[..., Any], guarded: list[tuple[int, Reason]], *arguments: object) -> Any:
+    def _guarded(
+        self, fetch: Callable[..., Any], guarded: list[tuple[int, Reason]], *arguments: object, timeout: float | None
+    ) -> Any:
         for index, reason in guarded:
             if problem := reason(arguments[index]):
                 raise BadArgument(self.function, self.parameters[index], problem)
-        return fetch(*arguments)
+        return fetch(*arguments, timeout=timeout)
 
     def fault(self, problem: str) -> BindingError:
         """A BindingError that names both sides of this binding."""

@@ -138,9 +138,8 @@ class ServerConnection(DriverConnection):
             if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
                 raise
             raise query.refused(error) from error
-        prepared = Prepared(statement, query)
         refuse_changed_types(self.column_types, query, statement.get_attributes())
-        self.prepared[query] = prepared
+        prepared = self.prepared[query] = Prepared(statement, query)
         return prepared
 
     async def _run_anew(self, query: Query, arguments: tuple[object, ...], ends: float | None) -> list[Any]:

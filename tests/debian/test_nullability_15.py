@@ -5,13 +5,17 @@ import pytest
 
 from tests.check import conftest, test_fuzz
 from tests.check.test_cardinality import *  # noqa: F403 - every test of the module
-from tests.check.test_cardinality import Prove
+from tests.check.test_cardinality import ProveRows
 from tests.check.test_nullability import *  # noqa: F403 - every test of the module
+from tests.check.test_nullability_joins import *  # noqa: F403 - every test of the module
+from tests.check.test_nullability_queries import *  # noqa: F403 - every test of the module
+from tests.check.test_nullability_relations import *  # noqa: F403 - every test of the module
 from tests.check.test_tree import *  # noqa: F403 - every test of the module
 from tests.debian.conftest import DebianPostgres
 
 pytestmark = pytest.mark.debian
 connection = conftest.connection
+prove = conftest.prove
 test_no_proof_is_wrong = test_fuzz.test_no_proof_is_wrong
 
 
@@ -22,7 +26,7 @@ def analysing_dsn(debian_postgres: DebianPostgres) -> str:
 
 
 async def test_a_collation_that_calls_different_texts_equal_is_not_the_key_s(
-    at_most_one: Prove, connection: asyncpg.Connection
+    at_most_one: ProveRows, connection: asyncpg.Connection
 ) -> None:
     # Here, as the embedded servers have no such collation.
     await connection.execute("create table word (t text primary key)")
