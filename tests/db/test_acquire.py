@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.db import Database, DatabaseUnavailable, NotConnected, PoolTimeout
+from app.db import Database, DatabaseUnavailable, NotConnected, PoolTimeout, StatementTimeout
 from tests.db.pools import get_number, get_pid, pool, sleep, until, until_idle, until_waiting
 from tests.network import Network
 
@@ -200,7 +200,7 @@ async def test_a_raw_statement_that_ran_out_of_time_is_never_felt_by_the_next(da
     async with pool(database_url) as db:
         for _ in range(5):
             async with db.acquire() as connection:
-                with pytest.raises(TimeoutError):
+                with pytest.raises(StatementTimeout):
                     await getattr(connection, method)("select pg_sleep(60)", timeout=0.01)
             assert await get_number(db, number=7) == 7
         assert db.statistics().size == 1

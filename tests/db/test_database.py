@@ -11,7 +11,16 @@ import asyncpg
 import psycopg
 import pytest
 
-from app.db import Connection, Database, DatabaseUnavailable, Executor, NotConnected, PoolTimeout, Queries
+from app.db import (
+    Connection,
+    Database,
+    DatabaseUnavailable,
+    Executor,
+    NotConnected,
+    PoolTimeout,
+    Queries,
+    StatementTimeout,
+)
 from tests.databases import replace_database
 
 Small = Callable[..., AbstractAsyncContextManager[Database]]
@@ -74,7 +83,7 @@ async def test_a_database_that_was_never_opened_says_how_to_open_it(
     database_url: str, get_pid: Callable[[Executor], Any]
 ) -> None:
     for use in uses(Database(database_url), get_pid):
-        with pytest.raises(NotConnected, match=r"`await db\.connect\(\)`, or use it as `async with Database"):
+        with pytest.raises(NotConnected, match=r"`await db\.connect\(\)`, or `async with Database"):
             await use()
 
 
@@ -170,7 +179,7 @@ async def test_sessions_have_the_settings_they_are_given(small: Small) -> None:
 
 async def test_the_server_ends_a_statement_that_takes_too_long(small: Small) -> None:
     async with small(statement_timeout=0.5) as db:
-        with pytest.raises(asyncpg.QueryCanceledError, match="statement timeout"):
+        with pytest.raises(StatementTimeout, match="statement timeout"):
             await db.execute("select pg_sleep(60)")
         assert await db.fetchval("select 1") == 1
 
@@ -289,12 +298,11 @@ async def test_an_exhausted_pool_says_what_it_was_doing(database_url: str, get_p
         db.acquire(),
     ):
         for use in uses(db, get_pid):
-            with pytest.raises(
-                PoolTimeout, match=r"within 0\.05 s: 2 open of at most 2, 2 in use, 0 idle, 0 more waiting"
-            ):
-                await use()
-        with pytest.raises(PoolTimeout, match=r"^no connection became free within 0\.03 s: "):
-            await block(db.acquire(timeout=0.03))
+            with pytest.raises(PoolTimeout, match="2 of at most 2 connections are open, 2 in use, 0 idle; . waiting"):
+                # In a task of its own: whoever waits for itself is told so at once.
+                await asyncio.create_task(use())
+        with pytest.raises(PoolTimeout, match="^no connection became free in time: "):
+            await asyncio.create_task(block(db.acquire(timeout=0.03)))
 
 
 async def test_an_exhausted_pool_counts_who_waits(database_url: str) -> None:
@@ -302,8 +310,8 @@ async def test_an_exhausted_pool_counts_who_waits(database_url: str) -> None:
         async with db.acquire():
             waiting = [asyncio.create_task(db.fetchval("select 1")) for _ in range(3)]
             await asyncio.sleep(0)
-            with pytest.raises(PoolTimeout, match="3 more waiting"):
-                await block(db.transaction(timeout=0.01))
+            with pytest.raises(PoolTimeout, match="3 waiting"):
+                await asyncio.create_task(block(db.transaction(timeout=0.01)))
         assert await asyncio.gather(*waiting) == [1, 1, 1]
 
 
@@ -381,7 +389,7 @@ async def test_raw_sql_can_be_given_less_time(db: Database) -> None:
     ]
     for run in runs:
         # One connection each: the driver may have to give one up when time runs out.
-        with pytest.raises(TimeoutError):
+        with pytest.raises(StatementTimeout):
             async with db.acquire() as connection:
                 await run(connection)
     assert await db.fetchval("select 1") == 1

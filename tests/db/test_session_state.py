@@ -177,8 +177,8 @@ async def test_a_transaction_of_harmless_statements_costs_begin_and_commit(netwo
             await get_number(tx, number=2)
 
         assert len(network.statements) - before == 4
-        assert network.statements[before] == "BEGIN;"
-        assert network.statements[-1] == "COMMIT;"
+        assert network.statements[before] == "begin;"
+        assert network.statements[-1] == "commit"
 
 
 def test_statements_are_classified_when_they_are_loaded() -> None:
