@@ -2,7 +2,7 @@
 
     python -m tests.db.fuzz_lexer postgresql://127.0.0.1/postgres --seed 7 --count 100000
 
-Each case is written twice, as an SQL file has it and as PostgreSQL wants it, by code that shares nothing with the lexer.
+Each case is written twice, as an SQL file has it and as PostgreSQL wants it, by code that knows nothing of the lexer.
 """
 
 import argparse

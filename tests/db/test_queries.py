@@ -209,7 +209,10 @@ async def test_no_name_is_reserved(load: Load, db: Database) -> None:
         queries = load(f"-- name: {name}\nselect concat({', '.join(f':{each}::text' for each in names)})")
         for cardinality in ("str", "str | None", "list[str]", "None"):
             scope: dict[str, Any] = {}
-            exec(f"async def {name}(executor, *, {', '.join(names)}) -> {cardinality}: ...", scope)
+            exec(
+                f"async def {name}(executor, *, {', '.join(f'{each}: str' for each in names)}) -> {cardinality}: ...",
+                scope,
+            )
             bound: Any = queries.bind(scope[name])
             queries.bound.clear()
             expected = {"list[str]": ["012345"], "None": None}.get(cardinality, "012345")
