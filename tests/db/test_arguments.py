@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import asyncpg
@@ -146,8 +146,9 @@ async def test_an_annotation_that_the_type_of_the_parameter_contradicts_is_refus
 async def test_a_message_never_holds_the_value(write_queries: WriteQueries, db: Database) -> None:
     cases: list[tuple[Any, Any]] = [(int, "hunter2"), (list[int], ["hunter2"]), (int | None, "hunter2")]
     for annotation, secret in cases:
+        pg_type = "bigint[]" if type(secret) is list else "bigint"
         with pytest.raises(BadArgument) as refusal:
-            await echo(write_queries, db, annotation, "bigint[]" if isinstance(secret, list) else "bigint", secret)
+            await echo(write_queries, db, annotation, pg_type, cast("Any", secret))
         assert "hunter2" not in str(refusal.value)
 
 
@@ -155,4 +156,4 @@ def test_an_argument_without_annotation_is_refused_when_it_is_bound(write_querie
     async def get_thing(db: Executor, *, value) -> Any: ...  # pyright: ignore[reportUnknownParameterType, reportMissingParameterType] - that is the point
 
     with pytest.raises(BindingError, match=r"test_arguments\.py:\d+: argument 'value' of get_thing has no annotation"):
-        write_queries("-- name: get_thing\nselect :value::int").bind(get_thing)
+        write_queries("-- name: get_thing\nselect :value::int").bind(cast("Any", get_thing))
