@@ -113,14 +113,18 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
     if target is None:
         raise query.fault("is no `copy … from stdin`")
     try:
-        described = await server.prepare(target.description())
+        described = await server.prepare(target.description(), timeout=server.patience)
     except asyncpg.SyntaxOrAccessError as error:
         raise query.fault(str(error)) from error
     copying = Copying(query, target, [attribute.type for attribute in described.get_attributes()])
     records: Any = copying.records(rows)
     try:
         status = await server.copy_records_to_table(
-            target.table, schema_name=target.schema, columns=target.columns, records=records
+            target.table,
+            schema_name=target.schema,
+            columns=target.columns,
+            records=records,
+            timeout=server.patience,
         )
     except Exception as error:
         # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.

@@ -1,9 +1,8 @@
 """The connection that a caller is lent, and the context manager that lends it."""
 
-import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from app.db.lease import Lease
 from app.db.queries import Executor, Query
 from app.db.server_connection import ServerConnection
 from app.db.streams import Stream
-from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock, TransactionOptions
+from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock, TransactionOptions, options_of
 
 T = TypeVar("T")
 
@@ -32,14 +31,9 @@ class Connection:
     def __init__(self, server: ServerConnection) -> None:
         self._server: ServerConnection | None = server
 
-    async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
+    def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> Awaitable[list[Any]]:
         """What a bound function calls; see Executor."""
-        server = self._lent()
-        try:
-            return await server.run_query(query, arguments, ends)
-        except BaseException as error:
-            server.failed(error)
-            raise
+        return self._lent().run_query(query, arguments, ends)
 
     def within(self, seconds: float) -> Executor:
         """This connection with a deadline so many seconds from now: a bound function raises StatementTimeout then."""
@@ -71,39 +65,42 @@ class Connection:
         ends normally after a statement in it failed, CommitUnknown when nobody answered COMMIT, and DatabaseUnavailable
         when the connection was lost before.
         """
-        async with TransactionBlock(self._lent(), TransactionOptions(isolation, readonly, deferrable)):
+        async with TransactionBlock(self._lent(), options_of(isolation, readonly, deferrable)):
             yield self
 
     async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
         """Run raw SQL, several statements where there are no arguments; the last one's command tag, `UPDATE 3`."""
-        with self._raw(sql) as server:
+        with self._raw(sql, timeout) as server:
             return await server.execute(sql, *arguments, timeout=timeout)
 
     async def executemany(
         self, sql: str, arguments: Iterable[Sequence[object]], *, timeout: float | None = None
     ) -> None:
         """Run raw SQL once for each sequence of arguments, all or none."""
-        with self._raw(sql) as server:
+        with self._raw(sql, timeout) as server:
             await server.executemany(sql, arguments, timeout=timeout)
 
     async def fetch(self, sql: str, *arguments: object, timeout: float | None = None) -> list[asyncpg.Record]:
         """All rows of raw SQL."""
-        with self._raw(sql) as server:
+        with self._raw(sql, timeout) as server:
             return await server.fetch(sql, *arguments, timeout=timeout)
 
     async def fetchrow(self, sql: str, *arguments: object, timeout: float | None = None) -> asyncpg.Record | None:
         """The first row of raw SQL, or None."""
-        with self._raw(sql) as server:
+        with self._raw(sql, timeout) as server:
             return await server.fetchrow(sql, *arguments, timeout=timeout)
 
     async def fetchval(self, sql: str, *arguments: object, timeout: float | None = None) -> Any:
         """The first column of the first row of raw SQL, or None."""
-        with self._raw(sql) as server:
+        with self._raw(sql, timeout) as server:
             return await server.fetchval(sql, *arguments, timeout=timeout)
 
     @property
     def driver(self) -> ServerConnection:
-        """asyncpg's own connection for what is not here (COPY, cursors, listeners); its session is reset afterwards."""
+        """asyncpg's own connection for what is not here (cursors, listeners, subscriptions to errors).
+
+        Its session is reset afterwards. Its methods wait for the server for as long as their own `timeout` says.
+        """
         server = self._lent()
         server.before_raw("-- asyncpg's own methods")
         return server
@@ -113,11 +110,12 @@ class Connection:
         return self._lent().is_in_transaction()
 
     @contextmanager
-    def _raw(self, sql: str) -> Generator[ServerConnection]:
+    def _raw(self, sql: str, timeout: float | None) -> Generator[ServerConnection]:
         server = self._lent()
         server.before_raw(sql)
         try:
-            yield server
+            with server.awaiting_answer() if timeout is None else nullcontext():
+                yield server
         except DRIVER_ERRORS as error:
             server.failed(error)
             if unavailable := server.lost_by(error, "raw SQL") or server.timed_out(error, "raw SQL"):
@@ -140,29 +138,30 @@ class Connection:
 class Loan:
     """`async with` lends a connection for the block; remembers who asked, and where."""
 
-    __slots__ = ("_connection", "_lease", "_server", "_timeout")
+    __slots__ = ("_connection", "_lease", "_place", "_server", "_timeout")
 
     def __init__(self, lease: Lease, timeout: float) -> None:
         self._lease = lease
         self._timeout = timeout
+        self._place = _place_of_caller()
 
     async def __aenter__(self) -> Connection:
-        place = _place_of_caller()
-        self._server = server = self._lease.take_fresh() or await self._lease.take(self._timeout)
-        server.holder = asyncio.current_task()
-        server.acquired_at = place
-        self._connection = Connection(server)
-        return self._connection
+        return self._begin(self._lease.take_fresh() or await self._lease.take(self._timeout))
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
+        self._end()
+
+    def _begin(self, server: ServerConnection) -> Connection:
+        self._server = server
+        server.acquired_at = self._place
+        self._connection = connection = Connection(server)
+        return connection
+
+    def _end(self) -> None:
         self._connection.give_back()
-        if self._server.is_in_transaction():
-            # Someone's raw BEGIN.
-            self._server.dirty = True
         self._lease.give(self._server)
-        return None
 
 
 class TransactionLoan(Loan):
@@ -175,22 +174,22 @@ class TransactionLoan(Loan):
         self._options = options
 
     async def __aenter__(self) -> Connection:
-        connection = await super().__aenter__()
-        self._block = TransactionBlock(self._server, self._options)
+        connection = self._begin(self._lease.take_fresh() or await self._lease.take(self._timeout))
+        self._block = block = TransactionBlock(self._server, self._options)
         try:
-            await self._block.__aenter__()
+            await block.begin()
         except BaseException:
-            await super().__aexit__(None, None, None)
+            self._end()
             raise
         return connection
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         try:
-            return await self._block.__aexit__(exc_type, exc, traceback)
+            await self._block.__aexit__(exc_type, exc, traceback)
         finally:
-            await super().__aexit__(None, None, None)
+            self._end()
 
 
 def _place_of_caller() -> tuple[str, int]:

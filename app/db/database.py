@@ -20,13 +20,13 @@ from app.db.locks import hold_lock, try_lock
 from app.db.notifications import Gap, Notification, listen
 from app.db.opener import Opener, Password
 from app.db.options import PoolOptions
+from app.db.prepared import rows_touched
 from app.db.queries import Executor, Query
 from app.db.retry import FORGET_TOKENS, Run, RunOptions
 from app.db.server import server_name
-from app.db.server_connection import rows_touched
 from app.db.statistics import PoolStatistics, snapshot
 from app.db.streams import LentStream
-from app.db.transaction import Isolation, TransactionOptions
+from app.db.transaction import Isolation, options_of
 
 T = TypeVar("T")
 
@@ -157,7 +157,7 @@ class Database:
         answered COMMIT, DatabaseUnavailable when the connection was lost before.
         """
         wait = self.options.acquire_timeout if timeout is None else timeout
-        return TransactionLoan(self._open_lease(), wait, TransactionOptions(isolation, readonly, deferrable))
+        return TransactionLoan(self._open_lease(), wait, options_of(isolation, readonly, deferrable))
 
     async def run(
         self,
@@ -181,12 +181,7 @@ class Database:
         COMMIT and there is no token, or no answer before the deadline.
         """
         options = RunOptions(isolation, attempts, deadline, token)
-        lease = self._open_lease()
-
-        def begin(seconds: float, how: TransactionOptions) -> TransactionLoan:
-            return TransactionLoan(lease, min(seconds, self.options.acquire_timeout), how)
-
-        return await Run(begin, lambda tx: function(tx, *args, **kwargs), options).result()
+        return await Run(self._open_lease(), options, lambda tx: function(tx, *args, **kwargs)).result()
 
     async def forget_tokens(self) -> int:
         """Delete the tokens of run() that are older than a day, and say how many: call it now and then."""
@@ -221,12 +216,10 @@ class Database:
         """What a bound function calls; see Executor."""
         lease = self._lease or self._open_lease()
         server = lease.take_fresh() or await lease.take(self._patience(ends))
-        server.holder = asyncio.current_task()
-        was_idle = server.was_idle
         try:
             return await server.run_query(query, arguments, ends)
         except DatabaseUnavailable:
-            if not query.reads_only or not was_idle:
+            if not query.reads_only or not server.was_idle:
                 raise
         finally:
             lease.give(server)
@@ -293,7 +286,6 @@ class Database:
     ) -> list[Any]:
         lease.counters.retries += 1
         server = await lease.take(self._patience(ends))
-        server.holder = asyncio.current_task()
         try:
             return await server.run_query(query, arguments, ends)
         finally:

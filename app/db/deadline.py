@@ -7,7 +7,7 @@ moment, not a length of time, so that all statements that run through one view s
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Iterable
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Punctual(Protocol):
     """An executor that can be told the moment, of the monotonic clock, at which it has to give up."""
 
-    async def run_query(self, query: "Query", arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
+    def run_query(
+        self, query: "Query", arguments: tuple[object, ...], ends: float | None = None
+    ) -> Awaitable[list[Any]]:
         """As Executor's; StatementTimeout when the statement is not done by then, and the server stops it, too."""
         ...
 

@@ -39,9 +39,23 @@ class Keeper:
 
     async def look(self) -> None:
         """Do once what needs to be done."""
+        self.close_silent()
         self.close_expired()
         self.refill()
         await self.test_silent()
+
+    def close_silent(self) -> None:
+        """Close connections on which a server that is alive would have answered or given up: only a dead network waits.
+
+        Whoever waits for the answer gets DatabaseUnavailable.
+        """
+        lease, now = self._lease, monotonic()
+        for server in list(lease.connections):
+            if server.patience is not None and now > server.sent_at + server.patience:
+                server.silence = now - server.sent_at
+                # It did not die while it was idle, and nobody has the patience to run the same again elsewhere.
+                server.was_idle = False
+                lease.evict(server, "silent")
 
     def close_expired(self) -> None:
         """Close idle connections that are dead, past their lifetime, or more than are kept and idle for too long."""

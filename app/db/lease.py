@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import Any
 
+from app.db.alarm import TimeLimits
 from app.db.errors import DatabaseUnavailable, NotConnected, PoolTimeout
 from app.db.opener import Opener
 from app.db.options import PoolOptions
@@ -37,6 +38,7 @@ class Lease:
         self.connections: set[ServerConnection] = set()
         self.idle: list[ServerConnection] = []
         self.queue = WaitingQueue(self._timed_out)
+        self.limits = TimeLimits()
         self.opening = 0
         self.attempts = 0
         self.last_error: Exception | None = None
@@ -56,6 +58,7 @@ class Lease:
             if now - server.proven_at < self._test_after and not server.is_closed():
                 self.idle.pop()
                 server.lent_at = now
+                server.holder = asyncio.current_task()
                 self.counters.acquires += 1
                 return server
         return None
@@ -87,6 +90,7 @@ class Lease:
             now = monotonic()
             self.counters.waited(now - began)
         server.lent_at = now
+        server.holder = task
         self.counters.acquires += 1
         return server
 
@@ -157,6 +161,7 @@ class Lease:
         finally:
             for task in self._tasks:
                 task.cancel()
+            self.limits.alarm.cancel()
             self.opener.terminate()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             # Once more for what a task was opening, and for asyncpg to end its own tasks.

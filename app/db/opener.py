@@ -45,8 +45,8 @@ class Opener:
             "server_settings": dict(server_settings),
             "connection_class": connection_class,
             "statement_cache_size": connection_class.statement_cache_size,
-            "command_timeout": _command_timeout(server_settings),
         }
+        self.patience = _patience(server_settings)
         self._settings_of_transactions = ""
         self._column_types: dict[Query, dict[str, str]] = {}
         if pgbouncer:
@@ -73,6 +73,7 @@ class Opener:
         server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
         server.settings_of_transactions = self._settings_of_transactions
         server.column_types = self._column_types
+        server.patience = self.patience
         return server
 
     async def open_alone(self) -> ServerConnection:
@@ -81,7 +82,9 @@ class Opener:
             raise SessionStateRefused("a PgBouncer in transaction mode delivers no notifications: connect past it")
         arguments = {name: value for name, value in self._arguments.items() if name != "statement_cache_size"}
         try:
-            connection: Any = await asyncpg.connect(self.dsn, timeout=self._options.connect_timeout, **arguments)
+            connection: Any = await asyncpg.connect(
+                self.dsn, timeout=self._options.connect_timeout, command_timeout=self.patience, **arguments
+            )
         except BinderyError:
             raise
         except Exception as error:
@@ -112,8 +115,8 @@ async def _set_codecs(connection: DriverConnection) -> None:
         await set_codecs(connection)
 
 
-def _command_timeout(server_settings: Mapping[str, str]) -> float | None:
-    """Seconds after which a server that should have answered or given up by itself counts as silent."""
+def _patience(server_settings: Mapping[str, str]) -> float | None:
+    """Seconds after which a server that should have answered or given up by itself counts as dead."""
     limit = int(server_settings["statement_timeout"])
     return limit / 1000 + _SILENCE if limit else None
 

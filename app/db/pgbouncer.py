@@ -8,8 +8,9 @@ import asyncpg
 
 from app.db.effects import session_state
 from app.db.errors import SessionStateRefused
+from app.db.prepared import Prepared
 from app.db.queries import Query
-from app.db.server_connection import Prepared, ServerConnection
+from app.db.server_connection import ServerConnection
 from app.db.transaction import TransactionBlock
 
 

@@ -15,7 +15,7 @@ example of each.
 
 import difflib
 import functools
-from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, overload
@@ -39,7 +39,7 @@ PREFETCH = 500
 class Executor(Protocol):
     """Whatever runs a bound function: the Database itself, or the connection that acquire() or transaction() yields."""
 
-    async def run_query(self, query: "Query", arguments: tuple[object, ...]) -> list[Any]:
+    def run_query(self, query: "Query", arguments: tuple[object, ...]) -> Awaitable[list[Any]]:
         """The built rows of a statement; for a statement without columns one number, how many rows it touched."""
         ...
 
@@ -113,24 +113,18 @@ class Query:
             raise self.fault(str(error)) from None
         return build
 
-    def strict(self, fetch: Callable[..., Any], types: Sequence[asyncpg.Type]) -> Callable[..., Any]:
-        """`fetch`, refusing values that the driver would convert in silence where the annotations leave them open.
-
-        Raises BindingError where an annotation does not fit the type of its parameter.
-        """
+    def guards(self, types: Sequence[asyncpg.Type]) -> list[tuple[int, Reason]]:
+        """The tests that refuse() makes of values which annotations leave open; BindingError where types differ."""
         for name, annotation, pg_type in zip(self.parameters, self.annotations, types, strict=True):
             if problem := parameter_problem(annotation, pg_type):
                 raise self.fault(f"argument {name!r} {problem}")
-        guarded = guards(self.annotations, types)
-        return functools.partial(self._guarded, fetch, guarded) if guarded else fetch
+        return guards(self.annotations, types)
 
-    def _guarded(
-        self, fetch: Callable[..., Any], guarded: list[tuple[int, Reason]], *arguments: object, timeout: float | None
-    ) -> Any:
+    def refuse(self, arguments: tuple[object, ...], guarded: list[tuple[int, Reason]]) -> None:
+        """BadArgument for a value that the driver would convert in silence."""
         for index, reason in guarded:
             if problem := reason(arguments[index]):
                 raise BadArgument(self.function, self.parameters[index], problem)
-        return fetch(*arguments, timeout=timeout)
 
     def fault(self, problem: str) -> BindingError:
         """A BindingError that names both sides of this binding."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from app.db.alarm import Alarm
 from app.db.errors import DatabaseUnavailable
 from app.db.server_connection import ServerConnection
 
@@ -28,15 +29,14 @@ class WaitingQueue:
         self.tasks: set[asyncio.Task[Any] | None] = set()
         self._time_out = time_out
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._look_at_deadlines)
 
     def join(self, task: asyncio.Task[Any] | None, deadline: float, attempt: int) -> Waiter:
         """This task as the last in the queue; `deadline` is a moment of time.monotonic()."""
         waiter = Waiter(self._loop.create_future(), deadline, attempt)
         self.waiters.append(waiter)
         self.tasks.add(task)
-        if self._timer is None or deadline < self._timer.when():
-            self._set_timer(deadline)
+        self._alarm.set(deadline)
         return waiter
 
     def leave(self, waiter: Waiter) -> ServerConnection | None:
@@ -66,27 +66,18 @@ class WaitingQueue:
 
     def close(self, reason: str, error: type[Exception]) -> None:
         """Send everybody away."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         while self.waiters:
             _set_exception(self.waiters.popleft(), error(reason))
 
-    def _set_timer(self, deadline: float) -> None:
-        """One timer for the whole queue: a timer for each waiter would cost as much as the rest of waiting."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._look_at_deadlines)
-
-    def _look_at_deadlines(self) -> None:
-        self._timer = None
+    def _look_at_deadlines(self) -> float | None:
         now = monotonic()
         for waiter in [waiter for waiter in self.waiters if waiter.deadline <= now]:
             # The message counts the waiters, this one among them.
             if not waiter.future.done():
                 waiter.future.set_exception(self._time_out())
             self.waiters.remove(waiter)
-        if self.waiters:
-            self._set_timer(min(waiter.deadline for waiter in self.waiters))
+        return min((waiter.deadline for waiter in self.waiters), default=None)
 
 
 def _set_exception(waiter: Waiter, error: Exception) -> None:

@@ -10,7 +10,6 @@ the attempt goes on, and the one before can never be committed any more.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -19,9 +18,10 @@ from uuid import UUID
 
 import asyncpg
 
-from app.db.connection import Connection
+from app.db.connection import Connection, TransactionLoan
 from app.db.errors import CommitUnknown, StatementTimeout, TokenUsed
-from app.db.transaction import Isolation, TransactionOptions
+from app.db.lease import Lease
+from app.db.transaction import Isolation, TransactionOptions, options_of
 
 T = TypeVar("T")
 
@@ -61,25 +61,25 @@ class RunOptions:
                 f"with a token the deadline may be {LONGEST_DEADLINE:.0f} s at most: tokens last for a day"
             )
 
-    def transaction(self, seconds: float | None = None) -> TransactionOptions:
-        """How an attempt begins, waiting so many seconds for the one before to end."""
-        insert = _INSERT_TOKEN.format(token=self.token) if self.token else ""
+    def transaction(self, seconds: float | None) -> TransactionOptions:
+        """How an attempt begins; one after a COMMIT that nobody answered waits so many seconds for that to end."""
+        if self.token is None:
+            return options_of(self.isolation)
+        insert = _INSERT_TOKEN.format(token=self.token)
         if seconds is not None:
             insert = _AWAIT_TOKEN.format(milliseconds=max(1, round(seconds * 1000)), insert=insert)
         return TransactionOptions(self.isolation, first=insert)
 
 
-Begin = Callable[[float, TransactionOptions], AbstractAsyncContextManager[Connection]]
-"""A transaction, waiting so many seconds for a connection."""
-
-
 class Run(Generic[T]):
     """One call of run()."""
 
-    def __init__(self, begin: Begin, function: Callable[[Connection], Awaitable[T]], options: RunOptions) -> None:
-        self._begin = begin
-        self._function = function
+    __slots__ = ("_attempts", "_ends", "_function", "_lease", "_options", "_result", "_unproven")
+
+    def __init__(self, lease: Lease, options: RunOptions, function: Callable[[Connection], Awaitable[T]]) -> None:
+        self._lease = lease
         self._options = options
+        self._function = function
         self._ends = monotonic() + options.deadline
         self._unproven: CommitUnknown | None = None
         self._result: T | None = None
@@ -89,7 +89,11 @@ class Run(Generic[T]):
         """The function's result, once that is committed; see Database.run()."""
         for tries in count():
             try:
-                return await self._attempt()
+                async with self._begin() as tx:
+                    # With a token this is the proof that no attempt before was committed, nor will be.
+                    self._unproven = None
+                    self._attempts += 1
+                    self._result = result = await self._in_time(tx)
             except CommitUnknown as error:
                 if self._options.token is None:
                     raise
@@ -100,30 +104,28 @@ class Run(Generic[T]):
                 if self._unproven is None and not self._deserves_another(error):
                     raise
                 problem = error
+            else:
+                return result
             await self._pause(tries, problem)
         raise AssertionError("count() does not end")
 
-    async def _attempt(self) -> T:
-        left = self._ends - monotonic()
-        async with self._begin(left, self._options.transaction(left if self._unproven else None)) as tx:
-            # With a token this is the proof that no attempt before was committed, nor will be.
-            self._unproven = None
-            self._attempts += 1
-            self._result = result = await self._in_time(tx)
-        return result
-
     async def _in_time(self, tx: Connection) -> T:
         """Only the function is stopped at the deadline: a COMMIT that is stopped would leave a question."""
-        limit = asyncio.timeout(self._ends - monotonic())
+        limit = self._lease.limits.until(self._ends)
         try:
-            async with limit:
+            with limit:
                 return await self._function(tx)
         except TimeoutError as error:
-            if not limit.expired():
+            if not limit.expired:
                 raise
             raise StatementTimeout(
                 f"run() was not done after {self._options.deadline} s; nothing was stored"
             ) from error
+
+    def _begin(self) -> TransactionLoan:
+        left = self._ends - monotonic()
+        options = self._options.transaction(left if self._unproven else None)
+        return TransactionLoan(self._lease, min(left, self._lease.options.acquire_timeout), options)
 
     def _is_proof(self, error: Exception) -> bool:
         """Whether the token is there already, by the attempt before; TokenUsed when it was there from the beginning."""

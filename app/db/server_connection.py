@@ -1,18 +1,21 @@
 """The connection that asyncpg opens: it keeps its prepared statements, and knows what it takes to lend it again."""
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from asyncpg.prepared_stmt import PreparedStatement
 from asyncpg.transaction import Transaction
 
 from app.db.deadline import seconds_until
 from app.db.drift import refuse_changed_types
 from app.db.effects import outlives_reset
 from app.db.errors import BinderyError, DatabaseUnavailable, StatementTimeout
+from app.db.prepared import Prepared
 from app.db.queries import Query
-from app.db.transaction import Isolation
+from app.db.transaction import DRIVER_ERRORS, Isolation
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 else:  # asyncpg's classes are generic to the type checker only
     DriverConnection = asyncpg.Connection
 
+NEVER = float("inf")
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -43,31 +47,13 @@ end $$;
 """
 
 
-class Prepared:
-    """A statement prepared on one connection, its parameters and columns verified against the signature.
-
-    `fetch` yields the records, for a stream a cursor; `build` makes a list of rows of them.
-    """
-
-    __slots__ = ("build", "fetch", "has_columns", "statement")
-
-    def __init__(self, statement: "PreparedStatement[asyncpg.Record]", query: Query) -> None:
-        columns = statement.get_attributes()
-        run: Any = statement.cursor if query.cardinality == "stream" else statement.fetch
-        self.statement = statement
-        self.fetch = query.strict(run, statement.get_parameters())
-        self.has_columns = bool(columns)
-        self.build = query.list_builder(columns)
-
-    def rows(self, records: list[asyncpg.Record]) -> list[Any]:
-        """The records as rows; without columns the number of rows that the statement touched just now."""
-        if self.has_columns:
-            return self.build(records)
-        return [rows_touched(self.statement.get_statusmsg())]
-
-
 class ServerConnection(DriverConnection):
-    """One session on the server; `holder`, `acquired_at`, `running` and `lent_at` say who has it, and for what."""
+    """One session on the server; `holder`, `acquired_at`, `running` and `lent_at` say who has it, and for what.
+
+    `sent_at` is the moment when something was sent whose answer has not come. `patience` is how many seconds later the
+    keeper closes the connection, since a server that is alive would have given up by itself: a timer of the driver's
+    for each statement would do the same and cost a tenth of it. `silence` is how long that wait then was, in seconds.
+    """
 
     _top_xact: Transaction | None
     statement_cache_size = 100
@@ -82,6 +68,9 @@ class ServerConnection(DriverConnection):
         self.holder: asyncio.Task[Any] | None = None
         self.acquired_at: tuple[str, int] | None = None
         self.running: str | None = None
+        self.sent_at = NEVER
+        self.patience: float | None = None
+        self.silence = 0.0
         self.lent_at = 0.0
         self.idle_since = 0.0
         self.proven_at = 0.0
@@ -93,6 +82,7 @@ class ServerConnection(DriverConnection):
         self.failure: BaseException | None = None
         self.in_doubt = False
         self.savepoints = 0
+        self._marks: dict[Isolation | None, Transaction] = {}
 
     @property
     def itself(self) -> "ServerConnection":
@@ -106,28 +96,46 @@ class ServerConnection(DriverConnection):
     async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """Run a named statement, until the moment `ends`; errors come as those of app.db where it has one."""
         self.running = query.function
+        self.sent_at = monotonic()
         if query.touches_session:
             self.dirty = True
         try:
             prepared = self.prepared.get(query) or await self.prepare_query(query, ends)
-            return prepared.rows(await prepared.fetch(*arguments, timeout=seconds_until(ends)))
-        except asyncpg.InvalidCachedStatementError:
-            # A migration changed the columns. Preparing again helps, but not inside the transaction that this ended.
-            self.prepared.clear()
-            if self.is_in_transaction():
-                raise
-            return await self._run_anew(query, arguments, ends)
-        except asyncpg.OutdatedSchemaCacheError:
-            # A composite type changed and the driver closed the statement, which ran and may have written: not again.
-            self.prepared.pop(query, None)
-            raise
+            records, tag, _ = await prepared.execute(arguments, ends - monotonic() if ends else None)
+            return prepared.rows(records, tag)
         except Exception as error:
-            self.raise_translated(error, query, arguments)
-            raise
-        except BaseException:
+            return await self._mended(error, query, arguments, ends)
+        except BaseException as error:
             # Cancelled: the server is told to stop, and only a reset waits until it has.
             self.dirty = True
+            self.failed(error)
             raise
+        finally:
+            self.sent_at = NEVER
+
+    @contextmanager
+    def awaiting_answer(self) -> Generator[None]:
+        """For this block the server may be silent for as long as a statement may take, and not for longer."""
+        self.sent_at = monotonic()
+        try:
+            yield
+        finally:
+            self.sent_at = NEVER
+
+    async def send(self, sql: str, step: str) -> str:
+        """Run the layer's own SQL, without arguments; the command tag. DatabaseUnavailable, StatementTimeout."""
+        self.sent_at = monotonic()
+        try:
+            return await self.execute(sql)
+        except DRIVER_ERRORS as error:
+            if unavailable := self.lost_by(error, step) or self.timed_out(error, step):
+                raise unavailable from error
+            raise
+        except BaseException:
+            self.give_up()
+            raise
+        finally:
+            self.sent_at = NEVER
 
     async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
@@ -139,23 +147,38 @@ class ServerConnection(DriverConnection):
                 raise
             raise query.refused(error) from error
         refuse_changed_types(self.column_types, query, statement.get_attributes())
-        prepared = self.prepared[query] = Prepared(statement, query)
+        prepared = self.prepared[query] = Prepared(statement, query, self._protocol)
         return prepared
 
-    async def _run_anew(self, query: Query, arguments: tuple[object, ...], ends: float | None) -> list[Any]:
-        try:
-            prepared = await self.prepare_query(query, ends)
-            return prepared.rows(await prepared.fetch(*arguments, timeout=seconds_until(ends)))
-        except Exception as error:
-            self.raise_translated(error, query, arguments)
-            raise
+    async def _mended(
+        self, error: Exception, query: Query, arguments: tuple[object, ...], ends: float | None
+    ) -> list[Any]:
+        """The rows after all where a migration had changed the columns; else raises the error, as that of app.db."""
+        if isinstance(error, asyncpg.InvalidCachedStatementError):
+            self.prepared.clear()
+            # Preparing again helps, but not inside the transaction that this ended.
+            if not self.is_in_transaction():
+                return await self.run_query(query, arguments, ends)
+        elif isinstance(error, asyncpg.OutdatedSchemaCacheError):
+            # A composite type changed. The statement ran and may have written: not again.
+            self.prepared.clear()
+            await self.reload_schema_state()
+        own = self.translated(error, query, arguments)
+        if own is not error:
+            own.__cause__ = error
+        self.failed(own)
+        raise own
 
     def raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
         """Raise the layer's own error for the driver's; return where it has none."""
-        own = self.lost_by(error, query.function) or self.timed_out(error, query.function)
-        translated = own or query.translate(error, arguments)
+        translated = self.translated(error, query, arguments)
         if translated is not error:
             raise translated from error
+
+    def translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> Exception:
+        """The layer's own error for the driver's, or the same error where it has none."""
+        own = self.lost_by(error, query.function) or self.timed_out(error, query.function)
+        return own or query.translate(error, arguments)
 
     def timed_out(self, error: Exception, step: str) -> StatementTimeout | None:
         """The error for a step that was stopped, by the caller's deadline or by the server; None if it was not."""
@@ -177,7 +200,9 @@ class ServerConnection(DriverConnection):
     def enter_transaction(self, isolation: Isolation | None) -> None:
         """A transaction begins here; asyncpg's own transaction() inside it is a savepoint."""
         self.failure, self.in_doubt, self.savepoints = None, False, 0
-        self._top_xact = self.transaction(isolation=isolation)
+        self._top_xact = self._marks.get(isolation) or self._marks.setdefault(
+            isolation, self.transaction(isolation=isolation)
+        )
 
     def leave_transaction(self) -> None:
         """The transaction is over, however it ended."""
@@ -191,7 +216,8 @@ class ServerConnection(DriverConnection):
             return None
         if isinstance(error, CONNECTION_LOST) or self.is_closed():
             self.dirty = self.lost = True
-            return DatabaseUnavailable(f"the connection was lost during {step}: {error}")
+            why = f"the server had not answered for {self.silence:.1f} s" if self.silence else error
+            return DatabaseUnavailable(f"the connection was lost during {step}: {why}")
         return None
 
     def before_raw(self, sql: str) -> None:
@@ -248,12 +274,6 @@ async def set_codecs(connection: DriverConnection) -> None:
     """json and jsonb come and go as Python values; asyncpg itself leaves them text."""
     for type_name in ("json", "jsonb"):
         await connection.set_type_codec(type_name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
-
-
-def rows_touched(status: str | None) -> int:
-    """The count at the end of a command tag: 3 for `UPDATE 3`, 0 for `CREATE TABLE`."""
-    count = (status or "").rpartition(" ")[2]
-    return int(count) if count.isdecimal() else 0
 
 
 def _is_of_server(error: Exception) -> bool:

@@ -36,8 +36,9 @@ class Rows:
         server.running = query.function
         server.dirty = server.dirty or query.touches_session
         try:
-            prepared = server.prepared.get(query) or await server.prepare_query(query)
-            self._cursor, self._build = await prepared.fetch(*self._arguments), prepared.build
+            with server.awaiting_answer():
+                prepared = server.prepared.get(query) or await server.prepare_query(query)
+                self._cursor, self._build = await prepared.cursor(self._arguments), prepared.rows
         except Exception as error:
             # A migration may have changed the columns: whoever asks next gets the statement prepared anew.
             server.prepared.pop(query, None)
@@ -66,7 +67,8 @@ class Rows:
         if self._cursor is None:
             raise NotConnected(f"the stream {self._query.function} ended with its `async with` block; use it inside")
         try:
-            self._ready = iter(self._build(await self._cursor.fetch(self._query.prefetch)))
+            with self._server.awaiting_answer():
+                self._ready = iter(self._build(await self._cursor.fetch(self._query.prefetch)))
         except Exception as error:
             self._server.raise_translated(error, self._query, self._arguments)
             raise
@@ -114,14 +116,15 @@ class LentStream:
 
     async def __aenter__(self) -> Rows:
         place = _place_of_caller()
+        server = await self._borrow(place)
         try:
-            return await self._begin(place)
+            return await self._begin(server)
         except DatabaseUnavailable:
-            if not self._query.reads_only or not self._was_idle:
+            if not self._query.reads_only or not server.was_idle:
                 raise
         # The connection had died while it was idle, and nobody has seen a row yet.
         self._lease.counters.retries += 1
-        return await self._begin(place)
+        return await self._begin(await self._borrow(place))
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -129,7 +132,7 @@ class LentStream:
         self._rows.end()
         try:
             if exc is None:
-                await self._given().execute("commit")
+                await self._given().send("commit", self._query.function)
         except Exception as error:
             self._given().raise_translated(error, self._query, self._arguments)
             raise
@@ -144,10 +147,13 @@ class LentStream:
             # The garbage collector runs in any thread.
             self._loop.call_soon_threadsafe(_give_back, self._lease, self._server)
 
-    async def _begin(self, place: tuple[str, int]) -> Rows:
-        server = self._lease.take_fresh() or await self._lease.take(self._timeout)
-        self._server, self._loop, self._was_idle = server, asyncio.get_running_loop(), server.was_idle
-        server.holder, server.acquired_at = asyncio.current_task(), place
+    async def _borrow(self, place: tuple[str, int]) -> "ServerConnection":
+        self._server = server = self._lease.take_fresh() or await self._lease.take(self._timeout)
+        self._loop = asyncio.get_running_loop()
+        server.acquired_at = place
+        return server
+
+    async def _begin(self, server: "ServerConnection") -> Rows:
         self._rows = Rows(server, self._query, self._arguments)
         try:
             return await self._begin_transaction(server)
@@ -158,7 +164,7 @@ class LentStream:
     async def _begin_transaction(self, server: "ServerConnection") -> Rows:
         try:
             # Not asyncpg's own transaction: that one complains where a reset ends it.
-            await server.execute(f"begin; {server.settings_of_transactions}")
+            await server.send(f"begin; {server.settings_of_transactions}", self._query.function)
         except Exception as error:
             server.raise_translated(error, self._query, self._arguments)
             raise

@@ -35,7 +35,9 @@ class TransactionOptions:
             raise ValueError(f"there is no isolation {self.isolation!r}; there are {', '.join(_ISOLATIONS)}")
 
 
-NO_OPTIONS = TransactionOptions()
+options_of = cache(TransactionOptions)
+"""The same options once: they are asked for with every transaction."""
+NO_OPTIONS = options_of()
 
 
 class TransactionBlock:
@@ -59,7 +61,7 @@ class TransactionBlock:
         if self._server.is_in_transaction():
             await self._set_savepoint()
         else:
-            await self._begin()
+            await self.begin()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -77,12 +79,13 @@ class TransactionBlock:
             else:
                 self._server.leave_transaction()
 
-    async def _begin(self) -> None:
+    async def begin(self) -> None:
+        """BEGIN, on a connection that is known to be in no transaction."""
         server, options = self._server, self._options
         server.enter_transaction(options.isolation)
         begin = _begin_text(options.isolation, options.readonly, options.deferrable)
         try:
-            await _send(server, begin + server.settings_of_transactions + options.first, "BEGIN")
+            await server.send(begin + server.settings_of_transactions + options.first, "BEGIN")
         except BaseException:
             if server.is_in_transaction():
                 await self._roll_back()
@@ -97,7 +100,7 @@ class TransactionBlock:
                 "give them to the outermost transaction()"
             )
         self._outer = server.failure, server.in_doubt
-        await _send(server, f"savepoint s{server.savepoints + 1}", "SAVEPOINT")
+        await server.send(f"savepoint s{server.savepoints + 1}", "SAVEPOINT")
         server.savepoints += 1
         self._savepoint = f"s{server.savepoints}"
 
@@ -105,7 +108,7 @@ class TransactionBlock:
         server = self._server
         try:
             if not server.in_doubt:
-                await _send(server, f"release {self._savepoint}", "RELEASE")
+                await server.send(f"release {self._savepoint}", "RELEASE")
                 return
         except asyncpg.InFailedSQLTransactionError:
             # Told below, together with what failed.
@@ -117,12 +120,12 @@ class TransactionBlock:
     async def _commit(self) -> None:
         server = self._server
         failure = server.failure
-        if server.is_closed():
-            raise DatabaseUnavailable("the connection was lost before COMMIT: nothing was stored") from failure
-        if server.in_doubt:
+        if server.in_doubt and not server.is_closed():
             await self._roll_back()
             raise _aborted("transaction", failure) from failure
         if not server.is_in_transaction():
+            if server.is_closed():
+                raise DatabaseUnavailable("the connection was lost before COMMIT: nothing was stored") from failure
             raise TransactionAborted(
                 "raw SQL ended this transaction inside its block, which cannot know what is stored"
             )
@@ -136,7 +139,7 @@ class TransactionBlock:
             return
         rollback = f"rollback to {self._savepoint}; release {self._savepoint}" if self._savepoint else "rollback"
         try:
-            await _send(server, rollback, "ROLLBACK")
+            await server.send(rollback, "ROLLBACK")
         except DatabaseUnavailable:
             return
         except BaseException as error:
@@ -160,31 +163,13 @@ def _begin_text(isolation: Isolation | None, readonly: bool, deferrable: bool) -
     return f"begin{level}{' read only' if readonly else ''}{' deferrable' if deferrable else ''};"
 
 
-async def _send(server: "ServerConnection", sql: str, step: str) -> None:
-    try:
-        await server.execute(sql)
-    except DRIVER_ERRORS as error:
-        if isinstance(error, TimeoutError):
-            server.give_up()
-        if unavailable := server.lost_by(error, step) or server.timed_out(error, step):
-            raise unavailable from error
-        raise
-    except BaseException:
-        server.give_up()
-        raise
-
-
 async def _send_commit(server: "ServerConnection") -> str:
     """The answer: COMMIT, or ROLLBACK for a transaction in which a statement had failed."""
     try:
-        return await server.execute("commit")
-    except DRIVER_ERRORS as error:
-        lost = isinstance(error, TimeoutError) or server.lost_by(error, "COMMIT")
-        if lost or server.is_in_transaction():
+        return await server.send("commit", "COMMIT")
+    except DatabaseUnavailable as error:
+        raise CommitUnknown(f"nobody answered COMMIT: all of it was stored or nothing ({error})") from error
+    except Exception:
+        if server.is_in_transaction():
             server.give_up()
-        if lost:
-            raise CommitUnknown(f"nobody answered COMMIT: all of it was stored or nothing ({error})") from error
-        raise
-    except BaseException:
-        server.give_up()
         raise

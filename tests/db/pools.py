@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,9 @@ select :number::int;
 select pg_backend_pid();
 
 -- name: list_series
+select n from generate_series(1, :number::int) as n;
+
+-- name: stream_series
 select n from generate_series(1, :number::int) as n;
 
 -- name: sleep
@@ -55,6 +58,10 @@ async def get_pid(db: Executor) -> int: ...
 
 @queries.bind
 async def list_series(db: Executor, *, number: int) -> list[int]: ...
+
+
+@queries.bind
+def stream_series(db: Executor, *, number: int) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
 
 
 @queries.bind

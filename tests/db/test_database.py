@@ -154,7 +154,8 @@ async def test_close_waits_no_longer_than_told(database_url: str) -> None:
     db = Database(database_url, min_size=1, close_timeout=0.01)
     await db.connect()
     async with db.acquire() as connection:
-        await db.close()
+        async with asyncio.timeout(20):
+            await db.close()
         with pytest.raises(DatabaseUnavailable, match="connection is closed"):
             await connection.fetchval("select 1")
 
@@ -509,3 +510,19 @@ async def test_who_waits_for_a_connection_that_dies_gets_another(
             with pytest.raises(DatabaseUnavailable):
                 await get_pid(connection)
         assert await waiting != first
+
+
+async def test_every_connection_can_be_lost_at_once(database_url: str, get_pid: Callable[[Executor], Any]) -> None:
+    async with Database(database_url, min_size=3, max_size=3) as db:
+        async with db.acquire() as one, db.acquire() as two, db.acquire() as three:
+            first = [await get_pid(connection) for connection in (one, two, three)]
+        for pid in first:
+            kill(database_url, pid)
+        # Each dead connection may be noticed by the statement that gets it, and by no other.
+        outcomes = [await pid_or_error(db, get_pid) for _ in range(6)]
+
+        assert sum(isinstance(outcome, DatabaseUnavailable) for outcome in outcomes) <= 3
+        assert isinstance(outcomes[-1], int)
+        assert not set(outcomes) & set(first)
+        async with db.acquire() as one, db.acquire() as two, db.acquire() as three:
+            assert len({await get_pid(connection) for connection in (one, two, three)}) == 3

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
+import asyncpg
 import pytest
 
-from app.db import BindingError, Database
+from app.db import BindingError, Database, Executor, Queries
 from tests.db.ledger import add_entry, create_entries, find_amount
+
+WriteQueries = Callable[[str], Queries]
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +84,21 @@ async def test_a_transaction_under_a_migration_runs_again(db: Database) -> None:
     await db.execute("alter table entries alter column amount type bigint")
 
     assert await db.run(find_amount, id=1) == 5
+
+
+async def test_a_composite_that_grew_costs_one_failed_read(database_url: str, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: get_place\nselect place from places;\n")
+
+    @queries.bind
+    async def get_place(db: Executor) -> Any: ...
+
+    async with Database(database_url, min_size=1, max_size=1) as db:
+        await db.execute("create type place as (name text); create table places (place place)")
+        await db.execute("insert into places values (row('here'))")
+        assert (await get_place(db))["name"] == "here"
+        await db.execute("alter type place add attribute country text")
+
+        # The driver cannot tell what it got: the statement ran, so it is not run again.
+        with pytest.raises(asyncpg.OutdatedSchemaCacheError):
+            await get_place(db)
+        assert (await get_place(db))["country"] is None

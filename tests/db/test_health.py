@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from app.db import Database, DatabaseUnavailable
+from app.db import CommitUnknown, Database, DatabaseUnavailable
 from app.db.keeper import Keeper
 from tests.db.pools import (
     add_note,
@@ -20,6 +21,7 @@ from tests.db.pools import (
     pool,
     set_lock_timeout,
     sleep,
+    stream_series,
     until,
     until_idle,
 )
@@ -315,6 +317,81 @@ async def test_the_keeper_survives_its_own_faults(
     assert faults == [1]
     assert "keeping the pool of" in caplog.text
     assert "a fault" in caplog.text
+
+
+async def test_a_stream_without_a_server_is_the_same_error_as_any_statement(network: Network) -> None:
+    async with pool(network.dsn, min_size=0, max_size=1) as db:
+        await db.fetchval("select 1")
+        await network.cut()
+        with pytest.raises(DatabaseUnavailable):
+            await get_number(db, number=5)
+        with pytest.raises(DatabaseUnavailable):
+            await first_rows(db)
+        await network.mend()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Settings with which a server that says nothing counts as dead after a third of a second."""
+    monkeypatch.setattr("app.db.opener._SILENCE", 0.1)
+    return {"statement_timeout": 0.2, "keepalive": 0.1}
+
+
+async def test_a_network_that_swallows_everything_is_noticed(network: Network, impatient: dict[str, float]) -> None:
+    async with pool(network.dsn, **impatient) as db:
+        network.hold()
+        call = asyncio.ensure_future(set_lock_timeout(db, value="1s"))
+        async with asyncio.timeout(20):
+            with pytest.raises(DatabaseUnavailable, match=r"lost during set_lock_timeout: .* not answered for 0\.\d s"):
+                await call
+
+        assert db.statistics().evictions["silent"] == 1
+        network.release()
+        assert await get_number(db, number=5) == 5
+
+
+async def raw(db: Database) -> None:
+    async with db.acquire() as connection:
+        await connection.fetchval("select 1")
+
+
+async def begin(db: Database) -> None:
+    async with db.transaction():
+        pass
+
+
+async def first_rows(db: Database) -> None:
+    async with stream_series(db, number=5) as rows:
+        async for _ in rows:
+            pass
+
+
+@pytest.mark.parametrize("use", [raw, begin, first_rows])
+async def test_whatever_waits_for_a_silent_server_gets_to_know(
+    network: Network, impatient: dict[str, float], use: Callable[[Database], Awaitable[None]]
+) -> None:
+    async with pool(network.dsn, pre_ping=False, **impatient) as db:
+        network.hold()
+        async with asyncio.timeout(20):
+            with pytest.raises(DatabaseUnavailable, match="not answered"):
+                await use(db)
+
+
+async def test_a_commit_that_nobody_answers_is_a_question(network: Network, impatient: dict[str, float]) -> None:
+    async with pool(network.dsn, **impatient) as db, asyncio.timeout(20):
+        with pytest.raises(CommitUnknown, match="not answered"):
+            async with db.transaction() as tx:
+                await get_number(tx, number=5)
+                network.hold()
+
+
+async def test_a_connection_that_nobody_uses_may_be_silent(network: Network, impatient: dict[str, float]) -> None:
+    async with pool(network.dsn, **impatient) as db, db.transaction() as tx:
+        await get_number(tx, number=5)
+        await asyncio.sleep(0.6)
+
+        assert await get_number(tx, number=6) == 6
+        assert not db.statistics().evictions
 
 
 async def test_statistics_count_what_happened(database_url: str) -> None:

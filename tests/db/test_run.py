@@ -113,6 +113,16 @@ async def test_a_function_that_takes_too_long_is_stopped_and_stores_nothing(db: 
     assert await stored(db) == []
 
 
+async def test_a_time_out_of_the_functions_own_is_its_own(db: Database) -> None:
+    async def work(tx: Connection) -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+
+    with pytest.raises(TimeoutError) as own:
+        await db.run(work)
+    assert type(own.value) is TimeoutError
+
+
 async def test_a_swallowed_conflict_runs_again_too(db: Database) -> None:
     failures = ["40001"]
 

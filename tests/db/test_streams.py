@@ -4,10 +4,12 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import pytest
+from asyncpg import Range
 
 from app.db import BadArgument, BindingError, Database, Executor, NotConnected, NotFound, Queries
 
@@ -135,6 +137,19 @@ async def test_a_stream_in_a_transaction_of_the_caller_sees_what_that_wrote(
 async def test_the_arguments_of_a_stream_are_strict(db: Database, stream_numbers: Callable[..., Any]) -> None:
     with pytest.raises(BadArgument, match="must be int, not float"):
         stream_numbers(db, count=1.5)
+
+
+async def test_what_only_the_servers_types_tell_is_refused_by_a_stream_as_well(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    queries = write_queries("-- name: stream_days\nselect 1 where tstzrange(null, now()) && :span::tstzrange;\n")
+
+    @queries.bind
+    def stream_days(db: Executor, *, span: Range) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+
+    with pytest.raises(BadArgument, match="time zone"):
+        async with stream_days(db, span=Range(datetime(2026, 1, 1))):
+            pass
 
 
 async def test_what_a_stream_refers_to_may_be_gone_before_its_first_row(
