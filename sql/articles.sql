@@ -2,6 +2,7 @@
 
 -- fragment: article_columns
 -- An article as the viewer sees it, without its body; a stranger (null) favors and follows nothing.
+-- check: null :viewer_id, because a stranger favors and follows nothing
 articles.id as key,
 articles.slug,
 articles.title,
@@ -57,6 +58,7 @@ for no key update;
 
 -- name: stream_articles
 -- Every article in the order of publication, for an export; nothing in it depends on who asks.
+-- check: full scan of articles, because an export has all of them
 select
     articles.slug,
     articles.title,
@@ -75,6 +77,8 @@ order by articles.id;
 
 -- name: create_article
 -- A new article with its tags, which must not repeat; its slug.
+-- check: conflict articles_slug_key, because a slug ends with the article's id
+-- check: conflict article_tags_pkey, because the caller gives each tag once
 with article as (
     insert into articles (author_id, slug_words, title, description, body)
     values (:author_id, :slug_words, :title, :description, :body)
@@ -87,6 +91,8 @@ select slug from article;
 
 -- name: update_article
 -- Changes what is not null, and replaces the tags where they are not null; its slug.
+-- check: conflict articles_slug_key, because a slug ends with the article's id
+-- check: null :tags, because no tags given means that none is deleted
 with article as (
     update articles
     set slug_words = coalesce(:slug_words, slug_words),
@@ -180,6 +186,7 @@ with page as (
 
 -- name: count_all_articles
 -- The sum of the counters that triggers keep: exact, and a look at 32 rows.
+-- check: full scan of article_counts, because it has 32 rows
 select coalesce(sum(articles), 0)::bigint from article_counts;
 
 -- name: count_articles_by_tag
@@ -192,6 +199,7 @@ select count(*) from articles where author_id = (select id from users where user
 select count(*) from favorites where user_id = (select id from users where username = :favorited_by);
 
 -- name: count_articles_by_filters
+-- check: full scan of articles, because combined filters are rare, and no one plan serves them all
 select count(*)
 from articles
 where (:author::text is null or author_id = (select id from users where username = :author))

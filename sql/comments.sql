@@ -2,6 +2,7 @@
 
 -- fragment: comment_columns
 -- A comment as the viewer sees it.
+-- check: null :viewer_id, because a stranger follows nobody
 comments.id,
 comments.created_at,
 comments.updated_at,

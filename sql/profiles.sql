@@ -2,6 +2,7 @@
 
 -- fragment: profile_columns
 -- A user as the viewer sees them; a stranger (null) follows nobody.
+-- check: null :viewer_id, because a stranger follows nobody
 users.username,
 users.bio,
 users.image,

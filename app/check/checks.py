@@ -1,0 +1,128 @@
+"""Everything that is checked of a query, and of all of them together."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from app.check.columns import check_columns
+from app.check.describe import Description, describe
+from app.check.exemptions import Exemption, Exemptions, unused_exemptions
+from app.check.parameters import check_parameters
+from app.check.places import name_offset
+from app.check.plans import FullScan, full_scans
+from app.check.problems import Problem
+from app.check.promises import check_needless_optionals, check_rows
+from app.check.schema import Schema
+from app.check.signatures import Signature, checked_text
+from app.check.types import Connection, without_domain
+from app.check.unused import forgotten_values, unmapped_conflicts
+from app.db.source import Place
+
+_NUMBER = re.compile(r"\$(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A query, what PostgreSQL says of it, and what is wrong with it; no description where PostgreSQL refused it."""
+
+    signature: Signature
+    description: Description | None
+    problems: list[Problem]
+    allowed: Exemptions
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found."""
+
+    queries: list[Checked] = field(default_factory=list[Checked])
+    others: list[Problem] = field(default_factory=list[Problem])
+    """Problems of no query, or of several."""
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Every problem, those of the queries first."""
+        return [problem for checked in self.queries for problem in checked.problems] + self.others
+
+    @property
+    def exemptions(self) -> list[Exemption]:
+        """The allowances that were needed; one in a fragment counts once."""
+        used = {exemption.place: exemption for checked in self.queries for exemption in checked.allowed.used}
+        return list(used.values())
+
+    @property
+    def described(self) -> list[tuple[Signature, Description]]:
+        """The queries that PostgreSQL understands."""
+        return [(checked.signature, checked.description) for checked in self.queries if checked.description]
+
+
+async def check_query(connection: Connection, schema: Schema, signature: Signature) -> Checked:
+    """Check one bound function against the database of this connection."""
+    statement, allowed = signature.query.statement, Exemptions(signature.query.statement.check_notes)
+    try:
+        description = await describe(connection, schema, checked_text(statement)[0])
+    except asyncpg.PostgresError as error:
+        return Checked(signature, None, [_refused(signature, error), *allowed.problems(signature.name)], allowed)
+    problems = list(check_description(signature, description, allowed))
+    # As an argument of a domain that refuses null, null would be an error.
+    types = [without_domain(parameter.type).name for parameter in description.parameters]
+    for scan in await full_scans(connection, schema.indexes, statement.text, statement.keyword, types):
+        if not allowed.allow("full scan of", scan.table):
+            problems.append(_scanning(signature, scan))
+    return Checked(signature, description, problems, allowed)
+
+
+def check_description(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:
+    """Everything that needs no server: a bound function against what PostgreSQL says, or once said, of its text."""
+    yield from check_parameters(signature, description, allowed)
+    yield from check_columns(signature, description, allowed)
+    yield from check_rows(signature, description, allowed)
+    yield from unmapped_conflicts(signature, description, allowed)
+    yield from forgotten_values(signature, description)
+    yield from allowed.problems(signature.name)
+
+
+def check_together(queries: Sequence[Checked], *, plans: bool) -> Iterator[Problem]:
+    """What only shows across queries; allowances of full scans are left out where no plans were made."""
+    described = [(checked.signature, checked.description) for checked in queries if checked.description]
+    yield from check_needless_optionals(described)
+    for problem, exemption in unused_exemptions([checked.allowed for checked in queries if checked.description]):
+        if plans or exemption.kind != "full scan of":
+            yield problem
+
+
+def _refused(signature: Signature, error: asyncpg.PostgresError) -> Problem:
+    hint: str | None = error.hint
+    return Problem(
+        signature.name,
+        _position(signature, error),
+        f"PostgreSQL refuses the statement: {error.message}",
+        hint or "mend the statement, or migrate the schema",
+        python=f"{signature.place}: {signature.query.function}",
+        postgresql=f"{error.sqlstate}: {error.message}",
+    )
+
+
+def _position(signature: Signature, error: asyncpg.PostgresError) -> Place:
+    position: str | None = error.position
+    # The text of a COPY is not the one that is checked.
+    is_own = position is not None and signature.query.copy is None
+    return signature.query.statement.locate(int(position or 1) - 1 if is_own else 0)
+
+
+def _scanning(signature: Signature, scan: FullScan) -> Problem:
+    statement = signature.query.statement
+    predicate = _NUMBER.sub(lambda number: f":{statement.parameters[int(number[1]) - 1]}", scan.predicate)
+    how = f"all of the index {scan.index}" if scan.index else "with sequential scans disabled"
+    return Problem(
+        signature.name,
+        statement.locate(name_offset(statement.text, scan.table)),
+        f"no index of {scan.table} serves {predicate}"
+        if predicate
+        else f"nothing narrows what is read of {scan.table}",
+        f"create an index, add a condition, or say `-- check: full scan of {scan.table}, because …`",
+        python=f"{signature.place}: {signature.query.function}",
+        postgresql=f"reads every row of {scan.table}, {how}",
+    )

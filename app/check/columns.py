@@ -1,0 +1,124 @@
+"""Columns against the row type: names, types and nulls."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from app.check.annotations import misfit
+from app.check.declared import Declared
+from app.check.describe import Description, ResultColumn
+from app.check.exemptions import Exemptions
+from app.check.places import column_offsets
+from app.check.problems import Problem
+from app.check.signatures import Signature
+from app.check.types import python_type
+from app.db.source import Place
+
+
+class Filling(NamedTuple):
+    """A field, the column that fills it, and where that stands."""
+
+    declared: Declared
+    column: ResultColumn
+    place: Place
+
+
+def check_columns(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:
+    """What is wrong with the row type of a bound function."""
+    columns = description.columns
+    if signature.query.cardinality in {"none", "copy"} or (signature.query.cardinality == "number" and not columns):
+        return
+    places = [
+        signature.query.statement.locate(offset)
+        for offset in column_offsets(signature.query.statement.text, len(columns))
+    ]
+    yield from _names(signature, columns, places)
+    for filling in fillings(signature, columns, places):
+        yield from _check(signature, filling, allowed)
+
+
+def fillings(signature: Signature, columns: Sequence[ResultColumn], places: Sequence[Place]) -> Iterator[Filling]:
+    """Each field that a column fills; the places are those of the columns."""
+    if signature.is_scalar:
+        if len(columns) == 1:
+            yield Filling(signature.fields([])[0], columns[0], places[0])
+        return
+    declared = {field.name: field for field in signature.fields([column.name for column in columns])}
+    for column, place in zip(columns, places, strict=True):
+        if column.name in declared:
+            yield Filling(declared[column.name], column, place)
+
+
+def _check(signature: Signature, filling: Filling, allowed: Exemptions) -> Iterator[Problem]:
+    declared, column, _ = filling
+    reason = misfit(column.type, declared.annotation, writes=False)
+    if reason:
+        optional = " | None" if declared.optional else ""
+        mend = f"declare it `{python_type(column.type)}{optional}`, or cast the column"
+        yield _problem(signature, filling, f"the column {column.name} does not fit: {reason}", mend)
+    nullable = declared.optional or declared.in_optional
+    if not column.never_null and not nullable and not allowed.allow("not null", column.name):
+        mend = (
+            f"declare it `{_nullable(declared.text.removeprefix('-> '))}`, select coalesce(…), or say"
+            f" `-- check: not null {column.name}, because …`"
+        )
+        yield _problem(
+            signature, filling, f"the column {column.name} can be null, and the annotation does not allow None", mend
+        )
+
+
+def _nullable(annotation: str) -> str:
+    return f"{annotation[:-1]} | None]" if annotation.startswith("list[") else f"{annotation} | None"
+
+
+def _names(signature: Signature, columns: Sequence[ResultColumn], places: Sequence[Place]) -> Iterator[Problem]:
+    names = [column.name for column in columns]
+    if not names:
+        yield _misnamed(signature, signature.query.statement.locate(0), "the statement returns no columns", names)
+    elif signature.is_scalar:
+        if len(names) > 1:
+            yield _misnamed(signature, places[1], f"a scalar is one column, and these are {len(names)}", names)
+    else:
+        fields = [declared.name for declared in signature.fields(names)]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield _misnamed(signature, places[index], f"the column {name} comes twice", names)
+            elif name not in fields:
+                yield _misnamed(signature, places[index], f"the column {name} has no field", names)
+        for declared in signature.fields(names):
+            if declared.name not in names:
+                yield _missing(signature, declared, places[0], names)
+
+
+def _misnamed(signature: Signature, place: Place, message: str, names: Sequence[str]) -> Problem:
+    return Problem(
+        signature.name,
+        place,
+        message,
+        'name the columns as the fields are named, each once; a nested field as `"author.username"`',
+        python=f"{signature.returns.place}: {signature.returns.text}",
+        postgresql=f"the columns are {', '.join(names) or 'none'}",
+    )
+
+
+def _missing(signature: Signature, declared: Declared, place: Place, names: Sequence[str]) -> Problem:
+    return Problem(
+        signature.name,
+        place,
+        f"the field {declared.name} has no column",
+        f'select it: `… as "{declared.name}"`; or delete the field',
+        python=f"{declared.place}: {declared.text}",
+        postgresql=f"the columns are {', '.join(names)}",
+    )
+
+
+def _problem(signature: Signature, filling: Filling, message: str, mend: str) -> Problem:
+    declared, column, place = filling
+    nulls = "never null" if column.never_null else "not proved never null"
+    return Problem(
+        signature.name,
+        place,
+        message,
+        mend,
+        python=f"{declared.place}: {declared.text}",
+        postgresql=f"{column.name} is {column.type.name}, {nulls}",
+    )

@@ -1,0 +1,99 @@
+"""What the source of a module declares: annotations with their file, line and column."""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from app.db.fields import fields_of, is_composite, nested_row, split_optional
+from app.db.source import Place
+
+Function = ast.AsyncFunctionDef | ast.FunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A name with an annotation: an argument, a field or what a function returns."""
+
+    name: str
+    annotation: Any
+    """Without its `| None`."""
+    optional: bool
+    """Whether the annotation allows None."""
+    text: str
+    """As the source has it: `bio: str | None`."""
+    place: Place
+    in_optional: bool = False
+    """Whether the row that it is a field of may be None."""
+
+
+def original(module: ModuleType, name: str) -> Callable[..., Any]:
+    """The function of this name as it was written, before it was bound."""
+    functions = (value for value in vars(module).values() if inspect.isfunction(value))
+    return inspect.unwrap(next(function for function in functions if function.__name__ == name))
+
+
+def definition(module: ModuleType, name: str) -> Function:
+    """The source of the function of this name."""
+    # The code object begins at the first decorator.
+    line = original(module, name).__code__.co_firstlineno
+    functions = (node for node in ast.walk(_parsed(Path(module.__file__ or ""))) if isinstance(node, Function))
+    return next(
+        node
+        for node in functions
+        if node.name == name and line in {node.lineno, *(decorator.lineno for decorator in node.decorator_list)}
+    )
+
+
+def declared(name: str, hint: Any, annotation: ast.expr | None, before: str, path: Path) -> Declared:
+    """What an annotation in the source says, shown with what stands `before` it."""
+    if annotation is None:
+        raise LookupError(f"{path}: {name} has no annotation")
+    inner, optional = split_optional(hint)
+    place = place_of(path, annotation.lineno, annotation.col_offset)
+    return Declared(name, inner, optional, before + ast.unparse(annotation), place)
+
+
+def declared_fields(
+    row_type: Any, columns: Sequence[str], prefix: str = "", *, in_optional: bool = False
+) -> Iterator[Declared]:
+    """The fields of a row type by the names of the columns that fill them; `columns` are those of the result.
+
+    A nested row is its own fields, unless a column of its name is among the result's: then that is a composite.
+    """
+    for name, annotation in fields_of(row_type):
+        nested = nested_row(annotation)
+        if nested is None or is_composite(prefix + name, columns):
+            yield _field(row_type, name, annotation, prefix, in_optional=in_optional)
+        else:
+            inner = in_optional or split_optional(annotation)[1]
+            yield from declared_fields(nested, columns, f"{prefix}{name}.", in_optional=inner)
+
+
+def place_of(path: Path, line: int, column: int) -> Place:
+    """A place by the numbers of a syntax tree: its columns count bytes, from 0."""
+    source = path.read_text(encoding="utf-8").splitlines()[line - 1]
+    return Place(path, line, len(source.encode()[:column].decode()) + 1, source)
+
+
+def _field(row_type: Any, name: str, hint: Any, prefix: str, *, in_optional: bool) -> Declared:
+    owner = next(cls for cls in row_type.__mro__ if name in inspect.get_annotations(cls))
+    path = Path(inspect.getfile(owner))
+    classes = (node for node in ast.walk(_parsed(path)) if isinstance(node, ast.ClassDef))
+    lines = (line for node in classes if node.name == owner.__name__ for line in node.body)
+    line = next(line for line in lines if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == name)
+    found = declared(prefix + name, hint, line.annotation, f"{owner.__name__}.{name}: ", path)
+    return Declared(found.name, found.annotation, found.optional, found.text, found.place, in_optional)
+
+
+def _parsed(path: Path) -> ast.Module:
+    return _parsed_text(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed_text(text: str) -> ast.Module:
+    return ast.parse(text)

@@ -1,0 +1,114 @@
+"""What PostgreSQL says of a statement: parameters, columns, rows, what it reads and writes. Nothing is executed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from app.check.cardinality import prove_at_most_one
+from app.check.catalog import load_catalog
+from app.check.comparisons import compared_parameters, tested_parameters
+from app.check.keys import load_keys
+from app.check.lineage import Lineage, lineage
+from app.check.nullability import prove_columns
+from app.check.schema import Schema
+from app.check.tree import FUNCTION, Node, TreeError, parse_tree, single_query
+from app.check.types import Connection, PgType
+from app.check.writes import breakable_constraints, filled_columns, forgotten_columns
+
+NO_LINEAGE = Lineage((), (), ())
+"""That of a statement of which nothing is known."""
+
+_FUNCTION = """
+select oid, prosqlbody::text as body from pg_proc where pronamespace = pg_my_temp_schema() and proname = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What becomes of `$n`."""
+
+    type: PgType
+    fills: tuple[str, ...] = ()
+    """The columns that are declared NOT NULL and get its value as it is."""
+    compared: bool = False
+    """Whether a condition compares it, which is never true for null."""
+    tested: bool = False
+    """Whether the statement expects it to be null: in `is null` or `coalesce`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of the result."""
+
+    name: str
+    type: PgType
+    never_null: bool
+    """Whether that is proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A statement as PostgreSQL understands it."""
+
+    parameters: tuple[Parameter, ...]
+    columns: tuple[ResultColumn, ...]
+    at_most_one: bool
+    """Whether it is proved that there is never a second row."""
+    unproved: str
+    """Why not; empty where it is proved."""
+    can_violate: tuple[str, ...] = ()
+    """Unique constraints and indexes."""
+    forgets: tuple[str, ...] = ()
+    """The NOT NULL columns without a default that an insert leaves out."""
+    lineage: Lineage = NO_LINEAGE
+
+
+async def describe(connection: Connection, schema: Schema, text: str) -> Description:
+    """The description of a statement with `$1` …; raises the server's error where it does not understand it."""
+    statement = await connection.prepare(text)
+    parameters = [schema.type_of(parameter.oid) for parameter in statement.get_parameters()]
+    columns = [(attribute.name, schema.type_of(attribute.type.oid)) for attribute in statement.get_attributes()]
+    types = [parameter.name for parameter in parameters]
+    try:
+        tree, origin = await _analyse(connection, schema, text, types)
+        proved = prove_columns(tree, await load_catalog(connection, tree))
+        at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))
+    except (asyncpg.FeatureNotSupportedError, TreeError) as error:
+        # A command such as SHOW, or a tree that is not known: nothing is proved, and nothing needs to be known of it.
+        unknown = tuple(ResultColumn(name, type_, never_null=False) for name, type_ in columns)
+        return Description(tuple(map(Parameter, parameters)), unknown, at_most_one=False, unproved=str(error))
+    return Description(
+        parameters=_parameters(tree, schema, parameters),
+        columns=tuple(ResultColumn(*column, never) for column, never in zip(columns, proved, strict=True)),
+        at_most_one=at_most_one,
+        unproved=unproved,
+        can_violate=tuple(breakable_constraints(tree, schema)),
+        forgets=tuple(forgotten_columns(tree, schema)),
+        lineage=origin,
+    )
+
+
+async def _analyse(connection: Connection, schema: Schema, text: str, types: Sequence[str]) -> tuple[Node, Lineage]:
+    """The statement's tree and lineage: those of a function with this body, which is rolled back."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        await connection.execute(
+            f"create function {FUNCTION}({', '.join(types)}) returns void language sql begin atomic {text}\n; end"
+        )
+        row = await connection.fetchrow(_FUNCTION, FUNCTION.partition(".")[2])
+        if row is None:
+            raise TreeError("the server did not keep the statement")
+        tree = single_query(parse_tree(row["body"]))
+        return tree, await lineage(connection, schema, row["oid"], tree)
+    finally:
+        await transaction.rollback()
+
+
+def _parameters(tree: Node, schema: Schema, types: Sequence[PgType]) -> tuple[Parameter, ...]:
+    compared, tested = compared_parameters(tree, schema.strict_functions), tested_parameters(tree)
+    return tuple(
+        Parameter(type_, tuple(filled_columns(tree, schema, number)), number in compared, number in tested)
+        for number, type_ in enumerate(types, 1)
+    )

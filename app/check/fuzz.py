@@ -1,0 +1,132 @@
+"""Tries the proofs on random statements: a column proved never to be null must never be, nor a second row come.
+
+    python -m app.check.fuzz --seed 7 --count 10000 --dsn postgresql://…/scratch
+
+Statement n of a seed is the same in every run on servers of the same version. The statements work on a schema of their
+own, which is dropped at the end; each is rolled back.
+"""
+
+import asyncio
+import random
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import asyncpg
+import click
+
+from app.check.cardinality import prove_at_most_one
+from app.check.catalog import load_catalog
+from app.check.fuzz_schema import create_schema
+from app.check.fuzz_sources import Relations
+from app.check.fuzz_statements import Statements
+from app.check.keys import load_keys
+from app.check.nullability import prove_columns
+from app.check.tree import analysed_tree
+
+STATEMENT_TIMEOUT = "2s"
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run."""
+
+    statements: int = 0
+    refused: int = 0
+    """How many of them the server did not run to the end: an error in the text, or one of the data."""
+    columns: int = 0
+    never_null: int = 0
+    """How many of those columns are proved never to be null."""
+    nulls: int = 0
+    """How many of them were null in some row."""
+    at_most_one: int = 0
+    """How many statements are proved to yield at most one row."""
+    unsound: list[str] = field(default_factory=list[str])
+    """What was proved and is not true, with the statement."""
+
+    def __str__(self) -> str:
+        """One line with the counts."""
+        return (
+            f"{self.statements} statements, {self.refused} refused; of {self.columns} columns {self.never_null} proved"
+            f" never null, {self.nulls} seen null; {self.at_most_one} statements proved to yield one row at most;"
+            f" {len(self.unsound)} proofs wrong"
+        )
+
+
+async def run_fuzz(connection: asyncpg.Connection, *, seed: int, count: int, first: int = 0) -> Report:
+    """Try the statements `first` to `first + count` of a seed; the connection's search path is left changed."""
+    name = f"bindery_fuzz_{secrets.token_hex(4)}"
+    report = Report()
+    try:
+        relations = await create_schema(connection, name)
+        await connection.execute(f"set statement_timeout = '{STATEMENT_TIMEOUT}'")
+        for number, text in _statements(seed, range(first, first + count), relations, connection):
+            await _try(connection, text, f"seed {seed}, statement {number}", report)
+    finally:
+        if not connection.is_closed():
+            await connection.execute(f"drop schema if exists {name} cascade")
+    return report
+
+
+def _statements(
+    seed: int, numbers: range, relations: Relations, connection: asyncpg.Connection
+) -> Iterator[tuple[int, str]]:
+    for number in numbers:
+        rng = random.Random(f"{seed}/{number}")  # noqa: S311 - repeatable on purpose, nothing is secret
+        yield number, Statements(rng, relations, connection.get_server_version().major).statement()
+
+
+async def _try(connection: asyncpg.Connection, text: str, name: str, report: Report) -> None:
+    report.statements += 1
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        rows = await connection.fetch(text)
+    except asyncpg.PostgresError:
+        report.refused += 1
+        return
+    finally:
+        await transaction.rollback()
+    tree = await analysed_tree(connection, text, [])
+    proved = prove_columns(tree, await load_catalog(connection, tree))
+    one = prove_at_most_one(tree, await load_keys(connection, tree))
+    nulls = {index for row in rows for index, value in enumerate(row.values()) if value is None}
+    report.columns += len(proved)
+    report.never_null += sum(proved)
+    report.nulls += len(nulls)
+    report.at_most_one += one.proved
+    wrong = [f"column {index + 1} is null" for index in sorted(nulls) if proved[index]]
+    if one.proved and len(rows) > 1:
+        wrong.append(f"there are {len(rows)} rows")
+    report.unsound += [f"{name}: {fault}:\n{text}" for fault in wrong]
+
+
+@click.command()
+@click.option("--seed", type=int, help="Which statements; printed, and random when it is not given.")
+@click.option("--count", default=1000, show_default=True, help="How many statements.")
+@click.option(
+    "--first", default=0, show_default=True, help="The number of the first one, to repeat one that was wrong."
+)
+@click.option("--dsn", help="A database to work in; without it that of PGHOST, PGDATABASE and so on.")
+def main(seed: int | None, count: int, first: int, dsn: str | None) -> None:
+    """Try the proofs of nullability and cardinality on random statements; exit 1 when one is wrong."""
+    chosen = secrets.randbelow(1_000_000) if seed is None else seed
+    report = asyncio.run(_run(dsn, chosen, count, first))
+    click.echo(f"seed {chosen}: {report}")
+    for fault in report.unsound:
+        click.echo(f"\n{fault}", err=True)
+    sys.exit(1 if report.unsound else 0)
+
+
+async def _run(dsn: str | None, seed: int, count: int, first: int) -> Report:
+    connection = await asyncpg.connect(dsn)
+    try:
+        click.echo(f"PostgreSQL {connection.get_server_version().major}")
+        return await run_fuzz(connection, seed=seed, count=count, first=first)
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    main()

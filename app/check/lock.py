@@ -1,0 +1,174 @@
+"""The lock file: what PostgreSQL said of each query when it was last checked, as JSON to be committed and compared."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app.check.describe import Description, Parameter, ResultColumn
+from app.check.lineage import Lineage
+from app.check.problems import Problem
+from app.check.signatures import Signature, checked_text
+from app.check.types import PgType
+from app.db.source import Place, Source
+
+_NOT_NULL = " not null"
+
+
+class LockError(Exception):
+    """The lock file cannot be read; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One query of a lock file."""
+
+    text: str
+    """The statement with `$1` …, without its name at the end."""
+    promises: str
+    """How many rows: one, optional, many, number or none."""
+    parameters: tuple[str, ...]
+    optional: frozenset[str]
+    """The parameters that may be None."""
+    description: Description
+
+
+@dataclass(slots=True)
+class Lock:
+    """A lock file as text and as entries by the queries' names."""
+
+    path: Path
+    source: Source
+    entries: dict[str, Entry]
+    raw: dict[str, Any] = field(repr=False)
+
+    def place(self, query: str) -> Place:
+        """Where the entry begins; the file's beginning where there is none."""
+        return self.source.place(max(self.source.text.find(f'"{query}": {{'), 0))
+
+    def locate(self, query: str, offset: int) -> Place:
+        """Where a character of the query's text stands in the file."""
+        before = self.entries[query].text[:offset]
+        start = self.source.text.index('"sql": [', self.source.text.index(f'"{query}": {{'))
+        for _ in range(before.count("\n") + 1):
+            start = self.source.text.index("\n", start) + 1
+        quote = self.source.text.index('"', start)
+        return self.source.place(quote + len(json.dumps(before.rpartition("\n")[2], ensure_ascii=False)) - 1)
+
+
+def lock_text(pairs: Iterable[tuple[Signature, Description]]) -> str:
+    """The lock file of these queries: the same text whatever their order, a line for each fact."""
+    types: dict[str, Any] = {}
+    queries: dict[str, Any] = {}
+    for signature, description in sorted(pairs, key=lambda pair: pair[0].name):
+        queries[signature.name] = _entry(signature, description)
+        for type_ in [item.type for item in (*description.parameters, *description.columns)]:
+            types |= _definitions(type_)
+    document = {"queries": queries, "types": dict(sorted(types.items()))}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_lock(path: Path) -> Lock:
+    """The lock file at `path`; LockError where it is missing or no lock file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text)
+        entries = {name: _parse(entry, raw["types"]) for name, entry in raw["queries"].items()}
+    except FileNotFoundError:
+        raise LockError(f"{path} is missing; `check --lock` writes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LockError(f"{path} is no lock file: {error!r}; `check --lock` writes it anew") from None
+    return Lock(path, Source(path, text), entries, raw["queries"])
+
+
+def stale_entries(lock: Lock, current: str) -> Iterator[Problem]:
+    """The queries of which the lock file does not say what lock_text() says now."""
+    now: Mapping[str, Any] = json.loads(current)["queries"]
+    for name in sorted({*now, *lock.raw}):
+        if name not in now:
+            yield _stale(lock, name, f"the lock file has {name}, which is no longer bound")
+        elif name not in lock.raw:
+            yield _stale(lock, name, f"the lock file does not have {name}")
+        elif now[name] != lock.raw[name]:
+            changed = [key for key in now[name] if now[name][key] != lock.raw[name].get(key)]
+            yield _stale(lock, name, f"the lock file is older than {name}: {', '.join(changed)} changed")
+
+
+def statement_text(signature: Signature) -> str:
+    """The text that is checked, without the statement's name at the end."""
+    return checked_text(signature.query.statement)[0].removesuffix(f" /* {signature.name} */")
+
+
+def _stale(lock: Lock, query: str, message: str) -> Problem:
+    return Problem(query, lock.place(query), message, "run `check --lock` and commit the file")
+
+
+def _entry(signature: Signature, description: Description) -> dict[str, Any]:
+    names = [argument.name for argument in signature.arguments]
+    parameters = list(zip(names, description.parameters, strict=True))
+    text = statement_text(signature)
+    return {
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "promises": signature.query.cardinality,
+        "at_most_one": description.at_most_one,
+        "parameters": {name: parameter.type.name for name, parameter in parameters},
+        "optional": [argument.name for argument in signature.arguments if argument.optional],
+        "compared": [name for name, parameter in parameters if parameter.compared],
+        "fills": {name: list(parameter.fills) for name, parameter in parameters if parameter.fills},
+        "columns": {
+            column.name: column.type.name + (_NOT_NULL if column.never_null else "") for column in description.columns
+        },
+        "can_violate": list(description.can_violate),
+        "reads": list(description.lineage.reads),
+        "writes": list(description.lineage.writes),
+        "calls": list(description.lineage.calls),
+        "sql": text.split("\n"),
+    }
+
+
+def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> Entry:
+    text = "\n".join(entry["sql"])
+    if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
+        raise ValueError("a statement was edited by hand")
+    parameters = tuple(
+        Parameter(_type(type_, types), tuple(entry["fills"].get(name, ())), name in entry["compared"])
+        for name, type_ in entry["parameters"].items()
+    )
+    columns = tuple(
+        ResultColumn(name, _type(type_.removesuffix(_NOT_NULL), types), type_.endswith(_NOT_NULL))
+        for name, type_ in entry["columns"].items()
+    )
+    origin = Lineage(tuple(entry["reads"]), tuple(entry["writes"]), tuple(entry["calls"]))
+    unproved = "" if entry["at_most_one"] else "the lock file says so"
+    description = Description(
+        parameters, columns, entry["at_most_one"], unproved, tuple(entry["can_violate"]), lineage=origin
+    )
+    names, optional = tuple(entry["parameters"]), frozenset(entry["optional"])
+    return Entry(text, entry["promises"], names, optional, description)
+
+
+def _definitions(type_: PgType) -> dict[str, Any]:
+    """What the file says of a type that is more than its name, and of those that it is made of."""
+    if type_.kind == "base":
+        return {}
+    inner: dict[str, Any] = {}
+    for part in (type_.base, *(field_type for _, field_type in type_.fields)):
+        inner |= _definitions(part) if part else {}
+    definition: dict[str, Any] = {"kind": type_.kind}
+    definition |= {"base": type_.base.name} if type_.base else {}
+    definition |= {"labels": list(type_.labels)} if type_.labels else {}
+    definition |= {"fields": {name: part.name for name, part in type_.fields}} if type_.fields else {}
+    return inner | {type_.name: definition}
+
+
+def _type(name: str, types: Mapping[str, Any]) -> PgType:
+    definition = types.get(name, {"kind": "base"})
+    return PgType(
+        name,
+        definition["kind"],
+        _type(definition["base"], types) if "base" in definition else None,
+        tuple(definition.get("labels", ())),
+        tuple((part, _type(type_, types)) for part, type_ in definition.get("fields", {}).items()),
+    )

@@ -1,0 +1,72 @@
+"""Arguments against placeholders: their types, and whether they may be None."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from app.check.annotations import misfit
+from app.check.declared import Declared
+from app.check.describe import Description, Parameter
+from app.check.exemptions import Exemptions
+from app.check.problems import Problem
+from app.check.signatures import Signature
+from app.check.types import python_type
+
+
+class _Pair(NamedTuple):
+    signature: Signature
+    number: int
+    argument: Declared
+    parameter: Parameter
+
+
+def check_parameters(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:
+    """What is wrong with the arguments of a bound function."""
+    for number, argument in enumerate(signature.arguments, 1):
+        pair = _Pair(signature, number, argument, description.parameters[number - 1])
+        yield from _type(pair)
+        if argument.optional and pair.parameter.fills:
+            yield _filling(pair)
+        elif argument.optional and pair.parameter.compared and not allowed.allow("null", argument.name):
+            yield _comparison(pair)
+
+
+def _type(pair: _Pair) -> Iterator[Problem]:
+    name, reason = pair.argument.name, misfit(pair.parameter.type, pair.argument.annotation, writes=True)
+    if reason:
+        optional = " | None" if pair.argument.optional else ""
+        mend = f"declare it `{name}: {python_type(pair.parameter.type)}{optional}`, or cast the placeholder"
+        yield _problem(pair, f"the argument {name} does not fit :{name}: {reason}", mend)
+
+
+def _filling(pair: _Pair) -> Problem:
+    name = pair.argument.name
+    instead = "" if pair.signature.query.copy else f", or write coalesce(:{name}, …)"
+    return _problem(
+        pair,
+        f"{name} may be None, and goes into {', '.join(pair.parameter.fills)}, which cannot be null",
+        f"declare it `{pair.argument.text.removesuffix(' | None')}`{instead}",
+    )
+
+
+def _comparison(pair: _Pair) -> Problem:
+    name = pair.argument.name
+    return _problem(
+        pair,
+        f"{name} may be None, and a comparison with null is never true",
+        f"declare it `{pair.argument.text.removesuffix(' | None')}`, compare by `is not distinct from`, write"
+        f" `:{name} is null or …`, or say `-- check: null :{name}, because …`",
+        compared=True,
+    )
+
+
+def _problem(pair: _Pair, message: str, mend: str, *, compared: bool = False) -> Problem:
+    signature, number, argument, parameter = pair
+    fills = f", a value of {', '.join(parameter.fills)}" if parameter.fills else ""
+    return Problem(
+        signature.name,
+        signature.locate_parameter(number, compared=compared),
+        message,
+        mend,
+        python=f"{argument.place}: {argument.text}",
+        postgresql=f":{argument.name} is {parameter.type.name}{fills}",
+    )

@@ -1,0 +1,78 @@
+"""Where in a statement's text its columns and parameters stand."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from app.db.lexer import Kind, Token, tokenize
+from app.db.source import Place, Source
+
+_OPENING, _CLOSING = ("(", "["), (")", "]")
+_ENDS_LIST = frozenset(
+    {"from", "where", "group", "having", "window", "order", "limit", "offset", "fetch", "for"}
+    | {"union", "intersect", "except", "into"}
+)
+_BEFORE_TABLES = frozenset(("from", "join", "update", "into", "using", "only"))
+_COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!="))
+
+
+def column_offsets(text: str, count: int) -> list[int]:
+    """Where the `count` columns of the result begin; all at the text's beginning where they cannot be told apart.
+
+    They cannot where the list holds a `*`, or stands in parentheses of its own.
+    """
+    items = list(_result_list([token for token, depth in _code(text) if depth == 0]))
+    return [item.start for item in items] if len(items) == count else [0] * count
+
+
+def parameter_offset(text: str, number: int, *, compared: bool = False) -> int:
+    """Where `$number` stands first, or first beside a comparison."""
+    tokens = [token for token, _ in _code(text)]
+    found = [index for index, token in enumerate(tokens) if token.text == f"${number}"]
+    beside = [index for index in found if _COMPARISONS & {near.text for near in tokens[max(index - 1, 0) : index + 2]}]
+    index = (beside if compared and beside else found)[0]
+    return tokens[index].start
+
+
+def _code(text: str) -> Iterator[tuple[Token, int]]:
+    """The tokens that are code, and how many brackets each stands in; a bracket stands outside of itself."""
+    depth = 0
+    for token in tokenize(text):
+        depth -= token.text in _CLOSING
+        if not token.is_gap:
+            yield token, depth
+        depth += token.text in _OPENING
+
+
+def _result_list(outer: list[Token]) -> Iterator[Token]:
+    """The first token of each column, of the tokens outside of all brackets."""
+    words = [token.text.lower() for token in outer]
+    index = _list_start(words)
+    yield from outer[index : index + 1]
+    for before, token in pairwise(outer[index:]):
+        if token.kind is Kind.WORD and token.text.lower() in _ENDS_LIST and before.text.lower() != "distinct":
+            return
+        if before.text == ",":
+            yield token
+
+
+def _list_start(words: list[str]) -> int:
+    """Behind `select`, `select distinct on (…)` or `returning`."""
+    begin = next((words.index(word) + 1 for word in ("returning", "select") if word in words), len(words))
+    for noise in (("all",), ("distinct", "on", "(", ")"), ("distinct",)):
+        if tuple(words[begin : begin + len(noise)]) == noise:
+            return begin + len(noise)
+    return begin
+
+
+def name_offset(text: str, name: str) -> int:
+    """Where a table is first read or a column first named; the beginning where neither is, as with a view."""
+    tokens = [token for token, _ in _code(text)]
+    found = [index for index, token in enumerate(tokens) if token.text.lower().strip('"') == name.lower()]
+    as_table = [index for index in found if tokens[index - 1].text.lower() in _BEFORE_TABLES]
+    return next((tokens[index].start for index in (*as_table, *found)), 0)
+
+
+def first_line(path: Path) -> Place:
+    """The beginning of a file."""
+    return Source(path, path.read_text(encoding="utf-8")).place(0)

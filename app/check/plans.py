@@ -1,0 +1,120 @@
+"""Which tables a statement reads from one end to the other, by PostgreSQL's own generic plan."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.check.types import Connection
+
+SETTINGS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_indexonlyscan")
+"""What is switched off: what is left is an index where there is one, whatever the empty tables would suggest."""
+
+_PLANNED = frozenset(("select", "insert", "update", "delete", "merge", "values", "with", "table", ""))
+_PASSES_LIMIT_ON = frozenset(("Limit", "Nested Loop", "Append", "Merge Append", "Result", "Subquery Scan", "LockRows"))
+
+
+@dataclass(frozen=True, slots=True)
+class FullScan:
+    """A table of which every row may be read, and the condition that no index serves; empty where there is none."""
+
+    table: str
+    predicate: str
+    index: str = ""
+    """The index that is read from one end to the other, where it is not the table itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What decides whether a condition narrows a scan of an index; `leading` is its first column or expression."""
+
+    leading: str
+    is_btree: bool
+    is_partial: bool
+
+
+async def load_indexes(connection: Connection) -> Mapping[str, Index]:
+    """What decides whether a condition narrows a scan of an index, for every index of the database."""
+    rows = await connection.fetch("""
+        select c.relname, pg_get_indexdef(i.indexrelid, 1, true) as leading, m.amname = 'btree' as is_btree,
+            i.indpred is not null as is_partial
+        from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
+        where c.relnamespace <> 'pg_catalog'::regnamespace
+    """)
+    return {row["relname"]: Index(row["leading"], row["is_btree"], row["is_partial"]) for row in rows}
+
+
+async def full_scans(
+    connection: Connection, indexes: Mapping[str, Index], text: str, keyword: str, types: Sequence[str]
+) -> list[FullScan]:
+    """The full scans that the statement needs even where PostgreSQL avoids them at any price.
+
+    Nothing is executed. It works alike on 15, which has no `explain (generic_plan)`.
+    """
+    if keyword not in _PLANNED:
+        return []
+    plan = await _generic_plan(connection, text, types)
+    return list(dict.fromkeys(_scans(plan, indexes, limited=False)))
+
+
+async def _generic_plan(connection: Connection, text: str, types: Sequence[str]) -> dict[str, Any]:
+    arguments = f"({', '.join(['null'] * len(types))})" if types else ""
+    declared = f"({', '.join(types)})" if types else ""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        switches = "".join(f"set local {setting} = off; " for setting in SETTINGS)
+        await connection.execute(
+            f"{switches} set local plan_cache_mode = force_generic_plan; prepare bindery_check{declared} as {text}"
+        )
+        plan = await connection.fetchval(f"explain (format json, costs off) execute bindery_check{arguments}")
+        await connection.execute("deallocate bindery_check")
+    finally:
+        await transaction.rollback()
+    loaded = json.loads(plan) if isinstance(plan, str) else plan
+    return loaded[0]["Plan"]
+
+
+def _scans(node: dict[str, Any], indexes: Mapping[str, Index], *, limited: bool) -> Iterator[FullScan]:
+    kind, index = node["Node Type"], indexes.get(node.get("Index Name", ""))
+    if kind in {"Seq Scan", "Sample Scan"}:
+        yield FullScan(node["Relation Name"], node.get("Filter", ""))
+    elif kind == "Bitmap Heap Scan" and not _narrows(_bitmap(node), indexes):
+        yield FullScan(node["Relation Name"], node.get("Recheck Cond", ""))
+    elif kind in {"Index Scan", "Index Only Scan"} and index and _reads_all_of(node, index, limited=limited):
+        predicate = node.get("Filter") or node.get("Index Cond", "")
+        yield FullScan(node["Relation Name"], predicate, node["Index Name"])
+    # What stands above a sort or an aggregate does not end what is read below it.
+    limited = kind == "Limit" or (limited and kind in _PASSES_LIMIT_ON)
+    for child in node.get("Plans", ()):
+        # A subplan is run to its end for each row, unless it has a limit of its own.
+        yield from _scans(child, indexes, limited=limited and child["Parent Relationship"] in {"Outer", "Member"})
+
+
+def _reads_all_of(node: dict[str, Any], index: Index, *, limited: bool) -> bool:
+    condition = node.get("Index Cond")
+    # What max() adds by itself.
+    if condition is None or re.fullmatch(r"\([\w.]+ IS NOT NULL\)", condition):
+        return not index.is_partial and (not limited or "Filter" in node)
+    # A condition on a later column of a B-tree alone reads all of it, or hops through it from 18 on.
+    return index.is_btree and not _mentions(condition, index.leading)
+
+
+def _bitmap(node: dict[str, Any]) -> dict[str, Any]:
+    """What a heap scan follows, among the subplans of its conditions."""
+    return next(child for child in node["Plans"] if child["Node Type"].startswith("Bitmap"))
+
+
+def _narrows(bitmap: dict[str, Any], indexes: Mapping[str, Index]) -> bool:
+    """Whether a bitmap leaves out rows without reading all of an index."""
+    if bitmap["Node Type"] == "Bitmap Index Scan":
+        return not _reads_all_of(bitmap, indexes[bitmap["Index Name"]], limited=False)
+    parts = [_narrows(part, indexes) for part in bitmap["Plans"] if part["Node Type"].startswith("Bitmap")]
+    return all(parts) if bitmap["Node Type"] == "BitmapOr" else any(parts)
+
+
+def _mentions(condition: str, expression: str) -> bool:
+    # A plan of several tables qualifies names, an index definition does not.
+    unqualified = re.sub(r"(?:\w+|\"[^\"]*\")\.(?=[\w\"])", "", condition)
+    return re.search(rf"(?<!\w){re.escape(expression)}(?!\w)", unqualified) is not None

@@ -1,0 +1,105 @@
+"""What is checked, and the ways to check it: on a server, against a lock file, for an older release."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import asyncpg
+
+from app.check.checks import Checked, Report, check_description, check_query, check_together
+from app.check.exemptions import Exemptions
+from app.check.lock import Lock, LockError, lock_text, read_lock, stale_entries, statement_text
+from app.check.problems import Problem
+from app.check.release import check_release
+from app.check.schema import Schema, load_schema
+from app.check.signatures import Signature, read_signatures
+from app.check.unused import missing_rollbacks, unbound_statements, unknown_constraints
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What the checker has to be told of a project."""
+
+    load: Callable[[], Sequence[ModuleType]]
+    """Imports the modules that bind functions to statements."""
+    server: Callable[[], AbstractContextManager[str]]
+    """The DSN of a server that may get a scratch database, for as long as it is needed."""
+    migrate: Callable[[str], object]
+    """Brings the database of a DSN up to date."""
+    migrations: Path
+    """The folder of `x.sql` and `x.rollback.sql`."""
+    lock: Path
+    """The lock file."""
+
+
+async def check_on_server(project: Project, dsn: str, modules: Sequence[ModuleType]) -> Report:
+    """Check every bound function of the modules against the migrated database of this DSN."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        schema = await load_schema(connection)
+        queries = [await check_query(connection, schema, signature) for signature in read_signatures(modules)]
+        return Report(queries, list(_others(project, modules, queries, schema)))
+    finally:
+        await connection.close()
+
+
+async def release_problems(dsn: str, lock: Lock) -> list[Problem]:
+    """What the schema of this DSN breaks for the release that wrote the lock file."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await check_release(connection, await load_schema(connection), lock)
+    finally:
+        await connection.close()
+
+
+def check_offline(project: Project, modules: Sequence[ModuleType]) -> Report:
+    """Check every bound function against what the lock file says of its statement; LockError without such a file."""
+    lock = read_lock(project.lock)
+    queries = [_against_lock(signature, lock) for signature in read_signatures(modules)]
+    others = [
+        *unbound_statements(modules),
+        *missing_rollbacks(project.migrations),
+        *check_together(queries, plans=False),
+        *_departed(lock, queries),
+    ]
+    return Report(queries, others)
+
+
+def lock_problems(project: Project, report: Report) -> list[Problem]:
+    """Where the lock file differs from what was found."""
+    try:
+        return list(stale_entries(read_lock(project.lock), lock_text(report.described)))
+    except LockError as error:
+        return [Problem("", None, str(error))]
+
+
+def _others(
+    project: Project, modules: Sequence[ModuleType], queries: Sequence[Checked], schema: Schema
+) -> Iterator[Problem]:
+    yield from unbound_statements(modules)
+    yield from missing_rollbacks(project.migrations)
+    yield from unknown_constraints(modules, schema)
+    yield from check_together(queries, plans=True)
+
+
+def _against_lock(signature: Signature, lock: Lock) -> Checked:
+    allowed, entry = Exemptions(signature.query.statement.check_notes), lock.entries.get(signature.name)
+    if entry is None or entry.text != statement_text(signature):
+        message = (
+            "the statement is not in the lock file" if entry is None else "the statement changed since it was locked"
+        )
+        place = signature.query.statement.place
+        return Checked(signature, None, [Problem(signature.name, place, message, "run `check --lock`")], allowed)
+    return Checked(
+        signature, entry.description, list(check_description(signature, entry.description, allowed)), allowed
+    )
+
+
+def _departed(lock: Lock, queries: Sequence[Checked]) -> Iterator[Problem]:
+    bound = {checked.signature.name for checked in queries}
+    for name in lock.entries.keys() - bound:
+        yield Problem(
+            name, lock.place(name), f"the lock file has {name}, which is no longer bound", "run `check --lock`"
+        )

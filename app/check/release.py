@@ -1,0 +1,92 @@
+"""An older release's queries, as its lock file has them, against a newer schema: what would a migration break?"""
+
+from collections.abc import Iterator
+
+import asyncpg
+
+from app.check.describe import Description, describe
+from app.check.lock import Entry, Lock
+from app.check.problems import Problem
+from app.check.schema import Schema
+from app.check.types import Connection, PgType, python_type, without_domain
+
+MEND = "let the release that still runs keep what it needs: add first, deploy, and take away in a later migration"
+
+# In bytes.
+_WIDTHS = {"smallint": 2, "integer": 4, "bigint": 8}
+
+
+async def check_release(connection: Connection, schema: Schema, lock: Lock) -> list[Problem]:
+    """What breaks for the release that wrote this lock file once the schema is this one."""
+    problems: list[Problem] = []
+    for name, entry in lock.entries.items():
+        try:
+            description = await describe(connection, schema, entry.text)
+        except asyncpg.PostgresError as error:
+            problems.append(_refused(lock, name, error))
+        else:
+            problems += [
+                Problem(name, lock.place(name), f"the schema breaks {name}: {change}", MEND)
+                for change in _changes(entry, description)
+            ]
+    return problems
+
+
+def _refused(lock: Lock, name: str, error: asyncpg.PostgresError) -> Problem:
+    position: str | None = error.position
+    place = lock.locate(name, int(position) - 1) if position else lock.place(name)
+    return Problem(name, place, f"the schema breaks {name}: {error}", MEND, postgresql=str(error))
+
+
+def _changes(entry: Entry, now: Description) -> Iterator[str]:
+    yield from _parameter_changes(entry, now)
+    yield from _column_changes(entry.description, now)
+    if entry.description.at_most_one and not now.at_most_one and entry.promises in {"one", "optional"}:
+        yield f"it can yield several rows: {now.unproved}"
+    for column in now.forgets:
+        yield f"its insert leaves out {column}, which is not null and has no default"
+    for constraint in now.can_violate:
+        if constraint not in entry.description.can_violate:
+            yield f"it can violate {constraint}, which it does not know"
+
+
+def _parameter_changes(entry: Entry, now: Description) -> Iterator[str]:
+    for name, old, new in zip(entry.parameters, entry.description.parameters, now.parameters, strict=True):
+        if change := type_change(old.type, new.type, writes=True):
+            yield f":{name} {change}"
+        if name in entry.optional and new.fills and not old.fills:
+            yield f":{name} may be null, and goes into {', '.join(new.fills)}, which cannot be any more"
+
+
+def _column_changes(old: Description, now: Description) -> Iterator[str]:
+    before = {column.name: column for column in old.columns}
+    after = {column.name: column for column in now.columns}
+    for name in before:
+        if name not in after:
+            yield f"the column {name} is gone"
+    for name, column in after.items():
+        if name not in before:
+            yield f"the column {name} is new, and no field takes it"
+        elif change := type_change(before[name].type, column.type, writes=False):
+            yield f"the column {name} {change}"
+        elif before[name].never_null and not column.never_null:
+            yield f"the column {name} was never null and can be"
+
+
+def type_change(old: PgType, new: PgType, *, writes: bool) -> str | None:
+    """What Python notices when a type becomes another one; None where it is the same to it, such as a wider integer."""
+    old, new = without_domain(old), without_domain(new)
+    if old.kind == new.kind == "array" and old.base and new.base:
+        return type_change(old.base, new.base, writes=writes)
+    if old.kind == new.kind == "enum":
+        return _label_change(old, new, writes=writes)
+    narrower = writes and _WIDTHS.get(new.name, 8) < _WIDTHS.get(old.name, 0)
+    if python_type(old) == python_type(new) and not narrower:
+        return None
+    return f"was {old.name} and is {new.name}"
+
+
+def _label_change(old: PgType, new: PgType, *, writes: bool) -> str | None:
+    """An enum must keep what is written to it, and yield nothing new."""
+    lost = sorted({*old.labels} - {*new.labels}) if writes else sorted({*new.labels} - {*old.labels})
+    return f"is {new.name}, which {'lost' if writes else 'gained'} {', '.join(lost)}" if lost else None

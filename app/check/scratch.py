@@ -1,0 +1,38 @@
+"""A database for the length of a check: created on a server, migrated, dropped."""
+
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+
+class ScratchError(Exception):
+    """The server has no scratch database to give; the message says why."""
+
+
+@contextmanager
+def scratch_database(server_dsn: str, migrate: Callable[[str], object]) -> Generator[str]:
+    """The DSN of a new database on this server, after `migrate` was called with it; dropped at the end.
+
+    The login needs the right to create databases. Raises ScratchError where it cannot connect or create one.
+    """
+    name = f"bindery_check_{secrets.token_hex(6)}"
+    parts = urlsplit(server_dsn)
+    try:
+        server = psycopg.connect(server_dsn, autocommit=True)
+    except psycopg.Error as error:
+        raise ScratchError(f"the server of the scratch database cannot be reached: {error}") from None
+    with server:
+        try:
+            server.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        except psycopg.Error as error:
+            raise ScratchError(f"the server gives no scratch database: {error}") from None
+        try:
+            dsn = urlunsplit(parts._replace(path="/" + quote(name)))
+            migrate(dsn)
+            yield dsn
+        finally:
+            server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

@@ -1,0 +1,128 @@
+"""Writes the Python of a statement: the signature and the row type that fit it, to be pasted."""
+
+from collections.abc import Iterator
+
+from app.check.describe import Description, Parameter, ResultColumn
+from app.check.signatures import checked_text
+from app.check.types import PgType, enum_class_name, python_type
+from app.db.statement import Statement
+
+_MODULES = {
+    "collections.abc": ("AsyncIterable", "Iterable"),
+    "datetime": ("date", "datetime", "time", "timedelta"),
+    "decimal": ("Decimal",),
+    "enum": ("StrEnum",),
+    "typing": ("Any",),
+    "uuid": ("UUID",),
+}
+_HEAD = "@queries.bind\n"
+_QUALIFIED = ("asyncpg", "ipaddress")
+
+
+def python_source(statement: Statement, description: Description) -> str:
+    """A module's worth of source: imports, enums, row types and the bound function."""
+    row, columns = _row_name(statement.name), _row_columns(statement, description)
+    function = _copying(statement, row) if statement.keyword == "copy" else _function(statement, description, row)
+    blocks = [*_enums(description), *(_dataclasses(row, columns) if columns else ()), function]
+    imports = _imports("\n".join(blocks), has_rows=bool(columns))
+    return "\n\n\n".join([imports, *blocks]) + "\n"
+
+
+def _row_columns(statement: Statement, description: Description) -> tuple[ResultColumn, ...]:
+    """The columns of the row type; none where a row is one value or nothing."""
+    if statement.keyword == "copy":
+        pairs = zip(checked_text(statement)[1], description.parameters, strict=True)
+        return tuple(ResultColumn(name, parameter.type, bool(parameter.fills)) for name, parameter in pairs)
+    return description.columns if len(description.columns) > 1 else ()
+
+
+def _copying(statement: Statement, row: str) -> str:
+    rows = f"Iterable[{row}] | AsyncIterable[{row}]"
+    return f"{_HEAD}async def {statement.name}(db: Executor, *, rows: {rows}) -> int:\n{_body(statement)}"
+
+
+def _body(statement: Statement) -> str:
+    purpose = " ".join(statement.purpose.split()) or "…"
+    return f'    """{purpose}"""\n    ...'
+
+
+def _function(statement: Statement, description: Description, row: str) -> str:
+    pairs = zip(statement.parameters, description.parameters, strict=True)
+    arguments = "".join(f", {name}: {_annotation(parameter)}" for name, parameter in pairs)
+    star = ", *" if arguments else ""
+    returns = _returns(statement.name, description, row)
+    return f"{_HEAD}async def {statement.name}(db: Executor{star}{arguments}) -> {returns}:\n{_body(statement)}"
+
+
+def _annotation(parameter: Parameter) -> str:
+    return python_type(parameter.type) + (" | None" if parameter.tested and not parameter.fills else "")
+
+
+def _returns(name: str, description: Description, row: str) -> str:
+    if not description.columns:
+        return "None"
+    one = _column_type(description.columns[0]) if len(description.columns) == 1 else row
+    if not description.at_most_one:
+        return f"list[{one}]"
+    return f"{one} | None" if name.startswith("find_") and not one.endswith(" | None") else one
+
+
+def _column_type(column: ResultColumn) -> str:
+    return python_type(column.type) + ("" if column.never_null else " | None")
+
+
+def _dataclasses(name: str, columns: tuple[ResultColumn, ...]) -> Iterator[str]:
+    """The row type, after those of its nested fields: `"author.username"` makes a class Author."""
+    nested: dict[str, list[ResultColumn]] = {}
+    lines: list[str] = []
+    for column in columns:
+        outer, dot, inner = column.name.partition(".")
+        if not dot:
+            lines.append(f"    {outer}: {_column_type(column)}")
+            continue
+        if outer not in nested:
+            lines.append(f"    {outer}: {_class_name(outer)}")
+        nested.setdefault(outer, []).append(ResultColumn(inner, column.type, column.never_null))
+    for outer, inner_columns in nested.items():
+        yield from _dataclasses(_class_name(outer), tuple(inner_columns))
+    yield "\n".join(["@dataclass(frozen=True, slots=True)", f"class {name}:", '    """…"""', "", *lines])
+
+
+def _enums(description: Description) -> Iterator[str]:
+    types = [item.type for item in (*description.parameters, *description.columns)]
+    enums = {inner.name: inner for type_ in types if (inner := _innermost(type_)).kind == "enum"}
+    for enum in enums.values():
+        members = [f"    {_member(label)} = {label!r}" for label in enum.labels]
+        yield "\n".join([f"class {enum_class_name(enum)}(StrEnum):", '    """…"""', "", *members]).replace("'", '"')
+
+
+def _innermost(type_: PgType) -> PgType:
+    while type_.kind in {"array", "domain"} and type_.base:
+        type_ = type_.base
+    return type_
+
+
+def _member(label: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in label).upper()
+
+
+def _imports(source: str, *, has_rows: bool) -> str:
+    words = set("".join(character if character.isalnum() or character == "_" else " " for character in source).split())
+    lines = [f"import {module}" for module in _QUALIFIED if f"{module}." in source]
+    if has_rows:
+        lines.append("from dataclasses import dataclass")
+    for module, names in _MODULES.items():
+        if used := [name for name in names if name in words]:
+            lines.append(f"from {module} import {', '.join(used)}")
+    return "\n".join([*lines, "from app.db import Executor"])
+
+
+def _row_name(name: str) -> str:
+    """`get_article` and `list_articles_by_tag` yield an Article."""
+    _, _, noun = name.partition("_")
+    noun = (noun or name).partition("_by_")[0]
+    return _class_name(noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun)
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))

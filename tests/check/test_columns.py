@@ -1,0 +1,138 @@
+import pytest
+
+from tests.check.planting import Planted, bound
+
+PERSON = "@dataclass(frozen=True, slots=True)\nclass Person:\n    id: int\n    nick: str | None\n"
+SCANS = "-- check: full scan of people, because it is a test\n"
+
+
+def problems(planted: Planted, sql: str, row: str = PERSON, returns: str = "list[Person]") -> list[str]:
+    """The problems of one statement that reads all people."""
+    return planted.problems(f"-- name: list_people\n{SCANS}{sql}", bound("list_people", returns, row))
+
+
+def test_a_right_row_type_has_no_problem(planted: Planted) -> None:
+    assert problems(planted, "select nick, id from people") == []
+
+
+def test_a_nullable_column_needs_an_optional_field(planted: Planted) -> None:
+    row = PERSON.replace("nick: str | None", "nick: str")
+
+    assert problems(planted, "select id,\n       nick from people", row) == [
+        "sql/people.sql:4:8: error: the column nick can be null, and the annotation does not allow None\n"
+        "       nick from people\n"
+        "       ^\n"
+        "  Python says     people.py:12:11: Person.nick: str\n"
+        "  PostgreSQL says nick is text, not proved never null\n"
+        "  To mend it      declare it `Person.nick: str | None`, select coalesce(…), or say"
+        " `-- check: not null nick, because …`"
+    ]
+
+
+def test_a_nullable_column_can_be_allowed_with_a_reason(planted: Planted) -> None:
+    sql = "-- check: not null nick, because of a trigger\nselect id, nick from people"
+
+    assert problems(planted, sql, PERSON.replace("str | None", "str")) == []
+
+
+def test_a_field_that_is_never_none_is_a_warning(planted: Planted) -> None:
+    assert problems(planted, "select id, name as nick from people") == [
+        "people.py:12:11: warning: Person.nick may be None, and no statement that fills it ever yields null\n"
+        "    nick: str | None\n"
+        "          ^\n"
+        "  Python says     people.py:12:11: Person.nick: str | None\n"
+        "  PostgreSQL says nick is text, never null\n"
+        "  To mend it      declare it `Person.nick: str`"
+    ]
+
+
+def test_a_field_that_one_statement_leaves_null_may_be_none(planted: Planted) -> None:
+    listing = f"-- name: list_people\n{SCANS}select id, name as nick from people;\n"
+    finding = "-- name: find\nselect id, nick from people where id = :id;\n"
+    functions = bound("list_people", "list[Person]", PERSON) + bound("find, id: int", "Person | None")
+
+    assert planted.problems(listing + finding, functions) == []
+
+
+def test_names_that_do_not_fit_are_shown_one_by_one(planted: Planted) -> None:
+    assert problems(planted, "select id, name, id from people") == [
+        "sql/people.sql:3:12: error: the column name has no field\n"
+        "select id, name, id from people\n"
+        "           ^\n"
+        "  Python says     people.py:14:40: -> list[Person]\n"
+        "  PostgreSQL says the columns are id, name, id\n"
+        '  To mend it      name the columns as the fields are named, each once; a nested field as `"author.username"`',
+        "sql/people.sql:3:18: error: the column id comes twice\n"
+        "select id, name, id from people\n"
+        "                 ^\n"
+        "  Python says     people.py:14:40: -> list[Person]\n"
+        "  PostgreSQL says the columns are id, name, id\n"
+        '  To mend it      name the columns as the fields are named, each once; a nested field as `"author.username"`',
+        "sql/people.sql:3:8: error: the field nick has no column\n"
+        "select id, name, id from people\n"
+        "       ^\n"
+        "  Python says     people.py:12:11: Person.nick: str | None\n"
+        "  PostgreSQL says the columns are id, name, id\n"
+        '  To mend it      select it: `… as "nick"`; or delete the field',
+    ]
+
+
+def test_a_scalar_is_one_column(planted: Planted) -> None:
+    (problem,) = problems(planted, "select id, name from people", returns="list[int]")
+
+    assert problem.startswith("sql/people.sql:3:12: error: a scalar is one column, and these are 2\n")
+
+
+def test_a_statement_without_columns_fills_nothing(planted: Planted) -> None:
+    (problem,) = planted.problems("-- name: go\ndelete from pets where id = 1", bound("go", "list[int]"))
+
+    assert problem.startswith("sql/people.sql:2:1: error: the statement returns no columns\n")
+    assert "the columns are none" in problem
+
+
+def test_a_column_of_another_type_is_shown_from_both_sides(planted: Planted) -> None:
+    assert problems(planted, "select id, joined_on as nick from people")[0] == (
+        "sql/people.sql:3:12: error: the column nick does not fit: date is read as date\n"
+        "select id, joined_on as nick from people\n"
+        "           ^\n"
+        "  Python says     people.py:12:11: Person.nick: str | None\n"
+        "  PostgreSQL says nick is date, never null\n"
+        "  To mend it      declare it `date | None`, or cast the column"
+    )
+
+
+NESTED = (
+    "@dataclass(frozen=True, slots=True)\nclass Owner:\n    id: int\n    nick: str\n"
+    "@dataclass(frozen=True, slots=True)\nclass Pet:\n    name: str\n    owner: Owner\n"
+)
+
+
+def test_a_nested_field_is_checked_as_every_other(planted: Planted) -> None:
+    columns = 'pets.name, people.id as "owner.id", nick as "owner.nick"'
+    sql = f"select {columns} from pets join people on people.id = owner_id"
+
+    (problem,) = planted.problems(
+        f"-- name: list_pets\n-- check: full scan of pets, because of the test\n{sql}",
+        bound("list_pets", "list[Pet]", NESTED),
+    )
+
+    assert problem.startswith("sql/people.sql:3:44: error: the column owner.nick can be null")
+    assert "people.py:12:11: Owner.nick: str" in problem
+
+
+def test_a_scalar_that_can_be_null_needs_an_optional(planted: Planted) -> None:
+    (problem,) = problems(planted, "select nick from people", returns="list[str]")
+
+    assert "the column nick can be null" in problem
+    assert "declare it `list[str | None]`" in problem
+
+
+@pytest.mark.parametrize("returns", ["str | None", "int", "None"])
+def test_an_optional_row_may_hold_a_null_and_a_count_is_not_null(planted: Planted, returns: str) -> None:
+    statement = {
+        "str | None": "select nick from people where id = 1",
+        "int": "select count(*) from pets where owner_id = 1",
+        "None": "delete from pets where id = 1",
+    }[returns]
+
+    assert planted.problems(f"-- name: go\n{statement}", bound("go", returns)) == []

@@ -1,0 +1,69 @@
+"""What joins and conditions let be null."""
+
+from tests.check.proofs import Prove
+
+
+async def test_the_side_that_an_outer_join_can_miss_is_nullable(prove: Prove) -> None:
+    assert await prove("select a.id, b.id from a left join b on b.a_id = a.id") == [True, False]
+    assert await prove("select a.id, b.id from a right join b on b.a_id = a.id") == [False, True]
+    assert await prove("select a.id, b.id from a full join b on b.a_id = a.id") == [False, False]
+    assert await prove("select a.id, b.id from a join b on b.a_id = a.id") == [True, True]
+
+
+async def test_a_join_inside_the_missing_side_is_missing_with_it(prove: Prove) -> None:
+    nested = "select a.id, b.id, c.id from a left join (b join a as c on c.id = b.a_id) on b.id = a.id"
+    assert await prove(nested) == [True, False, False]
+    both = "select a.id, b.id, c.id from (a left join b on b.a_id = a.id) left join a as c on c.id = b.id"
+    assert await prove(both) == [True, False, False]
+
+
+async def test_a_merged_column_is_as_its_sides(prove: Prove) -> None:
+    assert await prove("select j.id from a left join b using (id) as j") == [True]
+    assert await prove("select j.id from a right join b using (id) as j") == [True]
+    assert await prove("select j.id, a.id, b.id from a full join b using (id) as j") == [False, False, False]
+
+
+async def test_a_condition_that_null_would_fail_rules_null_out(prove: Prove) -> None:
+    for condition in [
+        "x is not null",
+        "x > 1",
+        "x = any ($1)",
+        "x in (2, 3)",
+        "abs(x) = 2",
+        "not (x < 2)",
+        "x + n = 4",
+    ]:
+        arguments = [[2, 3]] if "$1" in condition else []
+        types = "int[]" if arguments else ""
+        assert await prove(f"select x from a where {condition}", *arguments, types=types) == [True], condition
+    for condition in ["(x = 2) is true", "n = 1 and x = 2", "x in (select n from a)", "x between 1 and 3"]:
+        assert await prove(f"select x from a where {condition}") == [True], condition
+
+
+async def test_a_condition_that_null_can_pass_proves_nothing(prove: Prove) -> None:
+    for condition in ["x is null", "x = 2 or n = 1", "x is distinct from 3", "coalesce(x, 1) = 1", "x <> all ('{}')"]:
+        assert await prove(f"select x from a where {condition}") == [False], condition
+    for condition in ["(x = 2) is not true", "not (x = 2 and n = 3)", "(x = 2) is unknown", "row(x, n) is not null"]:
+        assert await prove(f"select x from a where {condition}") == [False], condition
+
+
+async def test_a_condition_of_an_outer_join_rules_nothing_out(prove: Prove) -> None:
+    assert await prove("select a.x from a left join b on a.x = b.id") == [False]
+    assert await prove("select a.x from a join b on a.n = b.id and a.x is not null") == [True]
+    assert await prove("select b.a_id from a left join (b join a as c on c.id = b.a_id) on true") == [False]
+
+
+async def test_a_row_with_a_value_was_not_missing(prove: Prove) -> None:
+    assert await prove("select b.id, b.t from a left join b on b.a_id = a.id where b.t = 'b'") == [True, True]
+    nested = "select c.n from a left join (b left join a as c on c.id = b.a_id) on b.id = a.id where "
+    assert await prove(nested + "b.id = 1") == [False]
+    assert await prove(nested + "c.id = 1") == [True]
+
+
+async def test_returning_shows_the_row_after_its_conditions(prove: Prove) -> None:
+    assert await prove("update a set x = null where x is not null returning x, n") == [False, True]
+    text = "update a set x = null from b where b.id = a.id and b.a_id = a.n and a.x is null returning x, b.a_id"
+    assert await prove(text) == [False, True]
+    assert await prove(
+        "update a set n = 3 from b left join a as c on c.id = b.a_id where b.id = a.id returning c.n"
+    ) == [False]
