@@ -26,11 +26,12 @@ test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of ap
 test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: the tests on Debian's PostgreSQL 15, with TLS
 	.venv/bin/pytest -m debian $(ARGS)
 
-check: $(INSTALLED) ## lint, format, types, the imports between the layers, the installed versions
+check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ against its lock file, installed versions
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/basedpyright
 	.venv/bin/lint-imports
+	.venv/bin/python -m app check --offline
 	.venv/bin/python -m pip check
 
 # The image's packages are those of the tests: the second file is compiled within the versions of the first.

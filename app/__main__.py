@@ -6,7 +6,10 @@ import secrets
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 import click
@@ -18,6 +21,7 @@ from rich.table import Table
 from app.db import Database, DatabaseUnavailable
 from app.embedded import DEFAULT_FOLDER, EmbeddedError, EmbeddedPostgres
 from app.migrations import (
+    MIGRATIONS,
     MigrationError,
     apply_migrations,
     list_migrations,
@@ -31,8 +35,14 @@ from app.signals import exit_on_signals
 EXPECTED = (SettingsError, EmbeddedError, MigrationError, ServiceError, DatabaseUnavailable)
 
 
-class _PlainErrors(click.Group):
-    """A group whose expected errors are one message on stderr and exit code 1."""
+class _Commands(click.Group):
+    """A group whose expected errors are one message on stderr and exit code 1, and which has the checker besides."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "check"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return _checker() if cmd_name == "check" else super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -41,7 +51,7 @@ class _PlainErrors(click.Group):
             raise click.ClickException(str(error)) from None
 
 
-@click.group(cls=_PlainErrors, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.pass_context
 def main(context: click.Context) -> None:
     """Bindery: the RealWorld API over raw asyncpg. Without a command: serve.
@@ -193,6 +203,31 @@ def import_users_(file: Path, dry_run: bool) -> None:
         except ImportFailed as error:
             raise click.ClickException(str(error)) from None
     click.echo(f"{count} users would be imported" if dry_run else f"{count} users imported")
+
+
+def _checker() -> click.Command:
+    # Imported when it is asked for: the running service has no part of the checker.
+    from app.check.command import check_command  # noqa: PLC0415
+    from app.check.project import Project  # noqa: PLC0415
+    from app.repositories import SQL  # noqa: PLC0415
+
+    return check_command(Project(_repositories, _scratch_server, apply_migrations, MIGRATIONS, SQL / "lock.json"))
+
+
+def _repositories() -> list[ModuleType]:
+    package = import_module("app.repositories")
+    return [import_module(f"{package.__name__}.{module.name}") for module in iter_modules(package.__path__)]
+
+
+@contextmanager
+def _scratch_server() -> Generator[str]:
+    # Never that of DATABASE_URL: nobody means to create a database there by checking.
+    settings = load_settings(needs_secret_key=False)
+    if settings.test_database_url is not None:
+        yield settings.test_database_url.get_secret_value()
+        return
+    with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:
+        yield dsn
 
 
 @contextmanager

@@ -47,6 +47,11 @@ def test_the_layers_keep_their_contracts(project: Path) -> None:
         ("handlers/users.py", "import asyncpg"),
         ("handlers/users.py", "import app.settings"),
         ("handlers/users.py", "import app.main"),
+        ("handlers/users.py", "import app.check.lock"),
+        ("serve.py", "import app.check.lock"),
+        ("check/lock.py", "import pydantic"),
+        ("check/lock.py", "import app.migrations"),
+        ("check/lock.py", "import app.repositories.users"),
     ],
 )
 def test_a_planted_violation_is_found(project: Path, module: str, planted: str) -> None:
@@ -57,3 +62,14 @@ def test_a_planted_violation_is_found(project: Path, module: str, planted: str) 
 
     assert done.returncode == 1
     assert "1 broken" in done.stdout or "2 broken" in done.stdout
+
+
+def test_the_running_service_never_loads_the_checker() -> None:
+    serve = "from app.__main__ import main; import app.main; main(['serve', '--help'], standalone_mode=False)"
+    script = f"import sys; {serve}; print([name for name in sys.modules if name.startswith('app.check')])"
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"

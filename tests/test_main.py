@@ -184,6 +184,17 @@ def test_a_port_in_use_is_one_line_that_names_it(folder: Path) -> None:
         ),
         (["migrate"], {"DATABASE_URL": "mysql://ann:s3same@db/x"}, "Error: DATABASE_URL: does not start with"),
         (["migrate", "new", "!"], {}, "Error: a migration needs a title"),
+        (
+            ["check"],
+            {"TEST_DATABASE_URL": "postgresql://ann:s3same@127.0.0.1:1/x"},
+            "Error: the server of the scratch database cannot be reached",
+        ),
+        (["check", "--server", "mysql://ann:s3same@db/x"], {}, "Error: the server of the scratch database has an"),
+        (
+            ["check", "--server", "postgresql://ann:s3same@[::1/x"],
+            {},
+            "Error: the server of the scratch database has no",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -208,14 +219,15 @@ def test_a_database_that_cannot_be_reached_is_no_traceback(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["serve"], ["migrate"], ["migrate", "apply"], ["migrate", "rollback"], ["migrate", "list"]]
+    "command",
+    [[], ["serve"], ["check"], ["migrate"], ["migrate", "apply"], ["migrate", "rollback"], ["migrate", "list"]],
 )
 def test_each_command_explains_itself(folder: Path, command: list[str]) -> None:
     done = run("app", *command, "--help", folder=folder)
 
     assert done.returncode == 0
     assert done.stdout.startswith(" ".join(["Usage: python -m app", *command]))
-    assert "serve" in done.stdout or "python -m app migrate" in done.stdout
+    assert "serve" in done.stdout or f"python -m app {command[0]}" in done.stdout
 
 
 def test_an_unknown_command_is_a_usage_error(folder: Path) -> None:
@@ -235,3 +247,10 @@ def test_migrations_go_down_and_up_at_the_command_line(folder: Path, database_ur
     assert states[0] == [[id_, "pending"] for id_ in ids]
     assert [id_ for id_, state in states[1] if state != "pending"] == ids
     assert [id_ for id_, state in states[2] if state == "pending"] == ids[-2:]
+
+
+def test_the_checker_needs_nothing_but_a_server(folder: Path, database_url: str) -> None:
+    done = run("app", "check", folder=folder, TEST_DATABASE_URL=database_url)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^\d+ queries, 0 problems, ", done.stdout, re.MULTILINE)

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from app.settings import settings_table
-from tests.processes import ROOT, environment, server_folder, started
+from tests.processes import ROOT, environment, run, server_folder, started
 
 README = (ROOT / "README.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
@@ -96,3 +96,15 @@ def test_a_stranger_sees_what_the_terminal_sessions_show(tmp_path: Path) -> None
 def test_each_make_target_it_names_exists(target: str) -> None:
     assert f"make {target}" in README
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_checker_prints_what_it_shows(database_url: str) -> None:
+    shown_output = next(block for block in blocks("console") if "-m app check" in block).splitlines()[1:]
+
+    done = run("app", "check", folder=ROOT, TEST_DATABASE_URL=database_url)
+
+    lines = done.stdout.splitlines()
+    assert [lines[0], "…", lines[-1].rpartition(" in ")[0]] == [
+        *shown_output[:2],
+        shown_output[2].rpartition(" in ")[0],
+    ]

@@ -20,19 +20,33 @@ def scratch_database(server_dsn: str, migrate: Callable[[str], object]) -> Gener
     The login needs the right to create databases. Raises ScratchError where it cannot connect or create one.
     """
     name = f"bindery_check_{secrets.token_hex(6)}"
-    parts = urlsplit(server_dsn)
+    dsn = _replace_database(server_dsn, name)
     try:
         server = psycopg.connect(server_dsn, autocommit=True)
     except psycopg.Error as error:
-        raise ScratchError(f"the server of the scratch database cannot be reached: {error}") from None
+        raise ScratchError(f"the server of the scratch database cannot be reached: {_one_line(error)}") from None
     with server:
         try:
             server.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
         except psycopg.Error as error:
-            raise ScratchError(f"the server gives no scratch database: {error}") from None
+            raise ScratchError(f"the server gives no scratch database: {_one_line(error)}") from None
         try:
-            dsn = urlunsplit(parts._replace(path="/" + quote(name)))
             migrate(dsn)
             yield dsn
         finally:
             server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _replace_database(dsn: str, name: str) -> str:
+    try:
+        parts = urlsplit(dsn)
+    except ValueError as error:
+        raise ScratchError(f"the server of the scratch database has no valid address: {error}") from None
+    if parts.scheme not in {"postgresql", "postgres"}:
+        # Without the address, which may hold a password.
+        raise ScratchError("the server of the scratch database has an address that is no postgresql://…")
+    return urlunsplit(parts._replace(path="/" + quote(name)))
+
+
+def _one_line(error: psycopg.Error) -> str:
+    return " ".join(str(error).split())
