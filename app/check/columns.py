@@ -1,11 +1,12 @@
 """Columns against the row type: names, types and nulls."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from app.check.annotations import misfit
 from app.check.declared import Declared
-from app.check.describe import Description, ResultColumn
+from app.check.describe import Description, ResultColumn, are_null_together
 from app.check.exemptions import Exemptions
 from app.check.places import column_offsets
 from app.check.problems import Problem
@@ -32,8 +33,13 @@ def check_columns(signature: Signature, description: Description, allowed: Exemp
         for offset in column_offsets(signature.query.statement.text, len(columns))
     ]
     yield from _names(signature, columns, places)
-    for filling in fillings(signature, columns, places):
-        yield from _check(signature, filling, allowed)
+    found = list(fillings(signature, columns, places))
+    rows: dict[str, list[ResultColumn]] = defaultdict(list)
+    for declared, column, _ in found:
+        rows[declared.optional_row].append(column)
+    for filling in found:
+        row = filling.declared.optional_row
+        yield from _check(signature, filling, allowed, may_be_missing=row != "" and are_null_together(rows[row]))
 
 
 def fillings(signature: Signature, columns: Sequence[ResultColumn], places: Sequence[Place]) -> Iterator[Filling]:
@@ -48,15 +54,16 @@ def fillings(signature: Signature, columns: Sequence[ResultColumn], places: Sequ
             yield Filling(declared[column.name], column, place)
 
 
-def _check(signature: Signature, filling: Filling, allowed: Exemptions) -> Iterator[Problem]:
+def _check(signature: Signature, filling: Filling, allowed: Exemptions, *, may_be_missing: bool) -> Iterator[Problem]:
     declared, column, _ = filling
     reason = misfit(column.type, declared.annotation, writes=False)
     if reason:
         optional = " | None" if declared.optional else ""
         mend = f"declare it `{python_type(column.type)}{optional}`, or cast the column"
         yield _problem(signature, filling, f"the column {column.name} does not fit: {reason}", mend)
-    nullable = declared.optional or declared.in_optional
-    if not column.never_null and not nullable and not allowed.allow("not null", column.name):
+    # A nested row is None where all of it is null: so its columns must be null together, and none of them alone.
+    only_with_its_row = may_be_missing and column.absence is not None and column.absence.only
+    if not (column.never_null or declared.optional or only_with_its_row) and not allowed.allow("not null", column.name):
         mend = (
             f"declare it `{_nullable(declared.text.removeprefix('-> '))}`, select coalesce(…), or say"
             f" `-- check: not null {column.name}, because …`"
@@ -114,6 +121,8 @@ def _missing(signature: Signature, declared: Declared, place: Place, names: Sequ
 def _problem(signature: Signature, filling: Filling, message: str, mend: str) -> Problem:
     declared, column, place = filling
     nulls = "never null" if column.never_null else "not proved never null"
+    if declared.optional_row and not column.never_null:
+        nulls += f" where {declared.optional_row} is there"
     return Problem(
         signature.name,
         place,

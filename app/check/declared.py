@@ -27,8 +27,8 @@ class Declared:
     text: str
     """As the source has it: `bio: str | None`."""
     place: Place
-    in_optional: bool = False
-    """Whether the row that it is a field of may be None."""
+    optional_row: str = ""
+    """The outermost nested row that it is a field of and that may be None, such as `owner`; empty where none may be."""
 
 
 def original(module: ModuleType, name: str) -> Callable[..., Any]:
@@ -59,7 +59,7 @@ def declared(name: str, hint: Any, annotation: ast.expr | None, before: str, pat
 
 
 def declared_fields(
-    row_type: Any, columns: Sequence[str], prefix: str = "", *, in_optional: bool = False
+    row_type: Any, columns: Sequence[str], prefix: str = "", *, optional_row: str = ""
 ) -> Iterator[Declared]:
     """The fields of a row type by the names of the columns that fill them; `columns` are those of the result.
 
@@ -68,10 +68,10 @@ def declared_fields(
     for name, annotation in fields_of(row_type):
         nested = nested_row(annotation)
         if nested is None or is_composite(prefix + name, columns):
-            yield _field(row_type, name, annotation, prefix, in_optional=in_optional)
+            yield _field(row_type, name, annotation, prefix, optional_row)
         else:
-            inner = in_optional or split_optional(annotation)[1]
-            yield from declared_fields(nested, columns, f"{prefix}{name}.", in_optional=inner)
+            own = prefix + name if split_optional(annotation)[1] else ""
+            yield from declared_fields(nested, columns, f"{prefix}{name}.", optional_row=optional_row or own)
 
 
 def place_of(path: Path, line: int, column: int) -> Place:
@@ -80,14 +80,14 @@ def place_of(path: Path, line: int, column: int) -> Place:
     return Place(path, line, len(source.encode()[:column].decode()) + 1, source)
 
 
-def _field(row_type: Any, name: str, hint: Any, prefix: str, *, in_optional: bool) -> Declared:
+def _field(row_type: Any, name: str, hint: Any, prefix: str, optional_row: str) -> Declared:
     owner = next(cls for cls in row_type.__mro__ if name in inspect.get_annotations(cls))
     path = Path(inspect.getfile(owner))
     classes = (node for node in ast.walk(_parsed(path)) if isinstance(node, ast.ClassDef))
     lines = (line for node in classes if node.name == owner.__name__ for line in node.body)
     line = next(line for line in lines if isinstance(line, ast.AnnAssign) and ast.unparse(line.target) == name)
     found = declared(prefix + name, hint, line.annotation, f"{owner.__name__}.{name}: ", path)
-    return Declared(found.name, found.annotation, found.optional, found.text, found.place, in_optional)
+    return Declared(found.name, found.annotation, found.optional, found.text, found.place, optional_row)
 
 
 def _parsed(path: Path) -> ast.Module:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from app.check.absence import Absence, prove_absences
 from app.check.cardinality import prove_at_most_one
 from app.check.catalog import load_catalog
 from app.check.comparisons import compared_parameters, tested_parameters
@@ -45,6 +46,14 @@ class ResultColumn:
     type: PgType
     never_null: bool
     """Whether that is proved."""
+    absence: Absence | None = None
+    """Of a nested row's column: why it can be null, where an outer join is a reason."""
+
+
+def are_null_together(columns: Sequence[ResultColumn]) -> bool:
+    """Whether these columns, those of a nested row, are all null where it is missing, and some of them never else."""
+    reasons = {column.absence.missing if column.absence and not column.never_null else "" for column in columns}
+    return len(reasons) == 1 and any(column.absence and column.absence.only for column in columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,8 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
     types = [parameter.name for parameter in parameters]
     try:
         tree, origin = await _analyse(connection, schema, text, types)
-        proved = prove_columns(tree, await load_catalog(connection, tree))
+        catalog = await load_catalog(connection, tree)
+        proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
         at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))
     except (asyncpg.FeatureNotSupportedError, TreeError) as error:
         # A command such as SHOW, or a tree that is not known: nothing is proved, and nothing needs to be known of it.
@@ -80,7 +90,10 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
         return Description(tuple(map(Parameter, parameters)), unknown, at_most_one=False, unproved=str(error))
     return Description(
         parameters=_parameters(tree, schema, parameters),
-        columns=tuple(ResultColumn(*column, never) for column, never in zip(columns, proved, strict=True)),
+        columns=tuple(
+            ResultColumn(name, type_, never, absence if "." in name else None)
+            for (name, type_), never, absence in zip(columns, proved, absences, strict=True)
+        ),
         at_most_one=at_most_one,
         unproved=unproved,
         can_violate=tuple(breakable_constraints(tree, schema)),

@@ -10,12 +10,13 @@ import asyncio
 import random
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
 import click
 
+from app.check.absence import Absence, prove_absences
 from app.check.cardinality import prove_at_most_one
 from app.check.catalog import load_catalog
 from app.check.fuzz_schema import create_schema
@@ -42,6 +43,8 @@ class Report:
     """How many of them were null in some row."""
     at_most_one: int = 0
     """How many statements are proved to yield at most one row."""
+    absences: int = 0
+    """How many columns are proved to be null only with all others of what an outer join did not find."""
     unsound: list[str] = field(default_factory=list[str])
     """What was proved and is not true, with the statement."""
 
@@ -49,8 +52,8 @@ class Report:
         """One line with the counts."""
         return (
             f"{self.statements} statements, {self.refused} refused; of {self.columns} columns {self.never_null} proved"
-            f" never null, {self.nulls} seen null; {self.at_most_one} statements proved to yield one row at most;"
-            f" {len(self.unsound)} proofs wrong"
+            f" never null and {self.absences} null with a missing row only, {self.nulls} seen null; {self.at_most_one}"
+            f" statements proved to yield one row at most; {len(self.unsound)} proofs wrong"
         )
 
 
@@ -89,17 +92,33 @@ async def _try(connection: asyncpg.Connection, text: str, name: str, report: Rep
     finally:
         await transaction.rollback()
     tree = await analysed_tree(connection, text, [])
-    proved = prove_columns(tree, await load_catalog(connection, tree))
+    catalog = await load_catalog(connection, tree)
+    proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
     one = prove_at_most_one(tree, await load_keys(connection, tree))
     nulls = {index for row in rows for index, value in enumerate(row.values()) if value is None}
     report.columns += len(proved)
     report.never_null += sum(proved)
     report.nulls += len(nulls)
     report.at_most_one += one.proved
+    report.absences += sum(absence is not None and absence.only for absence in absences)
     wrong = [f"column {index + 1} is null" for index in sorted(nulls) if proved[index]]
     if one.proved and len(rows) > 1:
         wrong.append(f"there are {len(rows)} rows")
+    wrong += _torn(absences, rows)
     report.unsound += [f"{name}: {fault}:\n{text}" for fault in wrong]
+
+
+def _torn(absences: Sequence[Absence | None], rows: Sequence[asyncpg.Record]) -> Iterator[str]:
+    """The groups of columns of which some row has a part although another part is missing."""
+    for missing in sorted({absence.missing for absence in absences if absence}):
+        group = [
+            (index, absence.only) for index, absence in enumerate(absences) if absence and absence.missing == missing
+        ]
+        for row in rows:
+            is_missing = any(only and row[index] is None for index, only in group)
+            if is_missing and any(row[index] is not None for index, _ in group):
+                yield f"{missing} is there in part"
+                break
 
 
 @click.command()

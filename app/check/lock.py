@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.check.absence import Absence
 from app.check.describe import Description, Parameter, ResultColumn
 from app.check.lineage import Lineage
 from app.check.problems import Problem
@@ -15,6 +16,7 @@ from app.check.types import PgType
 from app.db.source import Place, Source
 
 _NOT_NULL = " not null"
+_ABSENCE = " beside "
 
 
 class LockError(Exception):
@@ -117,9 +119,7 @@ def _entry(signature: Signature, description: Description) -> dict[str, Any]:
         "optional": [argument.name for argument in signature.arguments if argument.optional],
         "compared": [name for name, parameter in parameters if parameter.compared],
         "fills": {name: list(parameter.fills) for name, parameter in parameters if parameter.fills},
-        "columns": {
-            column.name: column.type.name + (_NOT_NULL if column.never_null else "") for column in description.columns
-        },
+        "columns": {column.name: column.type.name + _nulls(column) for column in description.columns},
         "can_violate": list(description.can_violate),
         "reads": list(description.lineage.reads),
         "writes": list(description.lineage.writes),
@@ -136,10 +136,7 @@ def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> Entry:
         Parameter(_type(type_, types), tuple(entry["fills"].get(name, ())), name in entry["compared"])
         for name, type_ in entry["parameters"].items()
     )
-    columns = tuple(
-        ResultColumn(name, _type(type_.removesuffix(_NOT_NULL), types), type_.endswith(_NOT_NULL))
-        for name, type_ in entry["columns"].items()
-    )
+    columns = tuple(_column(name, text, types) for name, text in entry["columns"].items())
     origin = Lineage(tuple(entry["reads"]), tuple(entry["writes"]), tuple(entry["calls"]))
     unproved = "" if entry["at_most_one"] else "the lock file says so"
     description = Description(
@@ -147,6 +144,20 @@ def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> Entry:
     )
     names, optional = tuple(entry["parameters"]), frozenset(entry["optional"])
     return Entry(text, entry["promises"], names, optional, description)
+
+
+def _nulls(column: ResultColumn) -> str:
+    absence = column.absence
+    if column.never_null or absence is None:
+        return _NOT_NULL if column.never_null else ""
+    return (_NOT_NULL if absence.only else "") + _ABSENCE + absence.missing
+
+
+def _column(name: str, text: str, types: Mapping[str, Any]) -> ResultColumn:
+    known, _, missing = text.partition(_ABSENCE)
+    type_, is_not_null = _type(known.removesuffix(_NOT_NULL), types), known.endswith(_NOT_NULL)
+    absence = Absence(missing, only=is_not_null) if missing else None
+    return ResultColumn(name, type_, is_not_null and not missing, absence)
 
 
 def _definitions(type_: PgType) -> dict[str, Any]:

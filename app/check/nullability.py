@@ -32,11 +32,13 @@ async def never_null_columns(connection: asyncpg.Connection, text: str, paramete
 def prove_columns(tree: Node, catalog: Catalog) -> list[bool]:
     """never_null_columns() of a statement's tree, given the facts about what it mentions."""
     scope = Scope(tree, None, catalog)
-    prover = _Prover(catalog)
+    prover = Prover(catalog)
     return [prover.column(scope, entry.number("resno")) for entry in scope.outputs()]
 
 
-class _Prover:
+class Prover:
+    """Proves columns of one statement, given the facts about what it mentions."""
+
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         # Of recursive CTEs: the columns that are taken to be never null while that is being proved.
@@ -108,9 +110,10 @@ class _Prover:
             return False
         if scope.is_proved(variable):
             return True
-        return self._table_column(scope, variable.number("varno"), column)
+        return self.table_column(scope, variable.number("varno"), column)
 
-    def _table_column(self, scope: Scope, index: int, column: int) -> bool:
+    def table_column(self, scope: Scope, index: int, column: int) -> bool:
+        """Whether a column of what a query joins, both from 1, is never null in the rows that it has itself."""
         table = scope.table(index)
         match table.number("rtekind"):
             case TableKind.RELATION:

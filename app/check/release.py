@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from app.check.describe import Description, describe
+from app.check.describe import Description, ResultColumn, describe
 from app.check.lock import Entry, Lock
 from app.check.problems import Problem
 from app.check.schema import Schema
@@ -69,8 +69,13 @@ def _column_changes(old: Description, now: Description) -> Iterator[str]:
             yield f"the column {name} is new, and no field takes it"
         elif change := type_change(before[name].type, column.type, writes=False):
             yield f"the column {name} {change}"
-        elif before[name].never_null and not column.never_null:
+        elif _is_known(before[name]) and not _is_known(column):
             yield f"the column {name} was never null and can be"
+
+
+def _is_known(column: ResultColumn) -> bool:
+    """Whether a null in it is none that a field without `| None` could get."""
+    return column.never_null or (column.absence is not None and column.absence.only)
 
 
 def type_change(old: PgType, new: PgType, *, writes: bool) -> str | None:

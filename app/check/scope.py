@@ -98,10 +98,14 @@ class Scope:
         return frozenset(column for column in known if column[0] != self.target)
 
     @cached_property
-    def _nulled(self) -> frozenset[int]:
+    def missing_sides(self) -> tuple[frozenset[int], ...]:
         """What an outer join can null-extend; where a column is known not to be null, its whole side is there."""
         present = {index for index, _ in self._proved}
-        return frozenset[int]().union(*(side for side in null_extended(self._from) if not side & present))
+        return tuple(side for side in null_extended(self._from) if not side & present)
+
+    @cached_property
+    def _nulled(self) -> frozenset[int]:
+        return frozenset[int]().union(*self.missing_sides)
 
 
 def is_grouped_by_none(expression: Node) -> bool:

@@ -1,8 +1,9 @@
 """Writes the Python of a statement: the signature and the row type that fit it, to be pasted."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 
-from app.check.describe import Description, Parameter, ResultColumn
+from app.check.describe import Description, Parameter, ResultColumn, are_null_together
 from app.check.signatures import checked_text
 from app.check.types import PgType, enum_class_name, python_type
 from app.db.statement import Statement
@@ -81,11 +82,23 @@ def _dataclasses(name: str, columns: tuple[ResultColumn, ...]) -> Iterator[str]:
             lines.append(f"    {outer}: {_column_type(column)}")
             continue
         if outer not in nested:
-            lines.append(f"    {outer}: {_class_name(outer)}")
-        nested.setdefault(outer, []).append(ResultColumn(inner, column.type, column.never_null))
+            lines.append(f"    {outer}: {_nested_type(outer, columns)}")
+        nested.setdefault(outer, []).append(dataclasses.replace(column, name=inner))
     for outer, inner_columns in nested.items():
-        yield from _dataclasses(_class_name(outer), tuple(inner_columns))
+        yield from _dataclasses(_class_name(outer), tuple(_of_row_that_is_there(inner_columns)))
     yield "\n".join(["@dataclass(frozen=True, slots=True)", f"class {name}:", '    """…"""', "", *lines])
+
+
+def _nested_type(name: str, columns: Sequence[ResultColumn]) -> str:
+    inner = [column for column in columns if column.name.startswith(f"{name}.")]
+    return _class_name(name) + (" | None" if are_null_together(inner) else "")
+
+
+def _of_row_that_is_there(columns: Sequence[ResultColumn]) -> Sequence[ResultColumn]:
+    """The columns as the fields of a row that is None where they are null together."""
+    if not are_null_together(columns):
+        return columns
+    return [dataclasses.replace(column, never_null=bool(column.absence and column.absence.only)) for column in columns]
 
 
 def _enums(description: Description) -> Iterator[str]:

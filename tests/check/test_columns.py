@@ -136,3 +136,60 @@ def test_an_optional_row_may_hold_a_null_and_a_count_is_not_null(planted: Plante
     }[returns]
 
     assert planted.problems(f"-- name: go\n{statement}", bound("go", returns)) == []
+
+
+OPTIONAL = NESTED.replace("owner: Owner\n", "owner: Owner | None\n")
+PETS = "-- name: list_pets\n-- check: full scan of pets, because of the test\n"
+OUTER_JOIN = "from pets left join people on people.id = owner_id and people.name <> :name"
+
+
+def outer_joined(planted: Planted, columns: str, row: str = OPTIONAL, source: str = OUTER_JOIN) -> list[str]:
+    return planted.problems(
+        f"{PETS}select pets.name, {columns} {source}", bound("list_pets, name: str", "list[Pet]", row)
+    )
+
+
+def test_a_row_that_an_outer_join_may_miss_is_none_as_a_whole(planted: Planted) -> None:
+    columns = 'people.id as "owner.id", people.name as "owner.nick"'
+
+    assert outer_joined(planted, columns) == []
+    optional = OPTIONAL.replace("nick: str", "nick: str | None")
+    assert outer_joined(planted, 'people.id as "owner.id", nick as "owner.nick"', optional) == []
+
+
+def test_a_null_inside_a_row_that_is_there_is_found(planted: Planted) -> None:
+    (problem,) = outer_joined(planted, 'people.id as "owner.id", nick as "owner.nick"')
+
+    assert problem.startswith("sql/people.sql:3:44: error: the column owner.nick can be null, and the annotation")
+    assert "PostgreSQL says owner.nick is text, not proved never null where owner is there\n" in problem
+
+
+@pytest.mark.parametrize(
+    "columns", ['owner_id as "owner.id"', '1 as "owner.id"', 'coalesce(people.id, 0) as "owner.id"']
+)
+def test_a_row_of_which_a_part_is_always_there_is_never_none(planted: Planted, columns: str) -> None:
+    (problem,) = outer_joined(planted, f'{columns}, people.name as "owner.nick"')
+
+    assert "the column owner.nick can be null" in problem
+
+
+def test_a_row_of_two_outer_joins_can_be_there_in_part(planted: Planted) -> None:
+    columns = 'people.id as "owner.id", other.name as "owner.nick"'
+    source = f"{OUTER_JOIN} left join people as other on other.name = people.nick"
+
+    problems = outer_joined(planted, columns, source=source)
+
+    assert [problem.partition(" error: ")[2].partition(",")[0] for problem in problems] == [
+        "the column owner.id can be null",
+        "the column owner.nick can be null",
+    ]
+
+
+def test_a_row_of_one_outer_join_of_two_relations_is_none_as_a_whole(planted: Planted) -> None:
+    columns = 'people.id as "owner.id", other.name as "owner.nick"'
+    source = (
+        "from pets left join (people join people as other on other.name = people.nick)"
+        " on people.id = owner_id and people.name <> :name"
+    )
+
+    assert outer_joined(planted, columns, source=source) == []

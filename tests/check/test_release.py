@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from app.check.lock import lock_text, read_lock
-from app.check.project import release_problems
+from app.check.project import check_offline, release_problems
 from app.check.release import MEND, type_change
 from app.check.scratch import scratch_database
 from app.check.types import PgType
@@ -126,3 +126,28 @@ MOODS = PgType("mood", "enum", labels=("happy", "sad", "glad"))
 )
 def test_a_type_changes_when_python_notices(old: PgType, new: PgType, writes: bool, change: str | None) -> None:
     assert type_change(old, new, writes=writes) == change
+
+
+PETS = """\
+-- name: list_pets
+-- check: full scan of pets, because it is a test
+select pets.id, people.id as "owner.id", people.name as "owner.name"
+from pets left join people on people.id = owner_id and people.id > :least
+"""
+PET = (
+    "@dataclass(frozen=True, slots=True)\nclass Owner:\n    id: int\n    name: str\n"
+    "@dataclass(frozen=True, slots=True)\nclass Pet:\n    id: int\n    owner: Owner | None\n"
+)
+
+
+def test_a_row_that_may_be_missing_is_locked_and_compared(planted: Planted) -> None:
+    planted.write(PETS, bound("list_pets, least: int", "list[Pet]", PET))
+    planted.project.lock.write_text(lock_text(planted.check_again().described))
+    assert '"owner.name": "text not null beside people"' in planted.project.lock.read_text()
+    assert check_offline(planted.project, planted.modules).problems == []
+
+    planted.schema += "alter table people alter name drop not null"
+    with scratch_database(planted.server_dsn, planted.migrate) as dsn:
+        (problem,) = asyncio.run(release_problems(dsn, read_lock(planted.project.lock)))
+
+    assert problem.message == "the schema breaks people.list_pets: the column owner.name was never null and can be"

@@ -82,9 +82,9 @@ def test_a_field_of_a_row_that_may_be_none_says_so(planted: Planted) -> None:
     (signature,) = read_signatures(planted.modules)
 
     fields = signature.fields(["name", "owner.id"])
-    assert [(field.name, field.optional, field.in_optional) for field in fields] == [
-        ("name", False, False),
-        ("owner.id", False, True),
+    assert [(field.name, field.optional, field.optional_row) for field in fields] == [
+        ("name", False, ""),
+        ("owner.id", False, "owner"),
     ]
 
 

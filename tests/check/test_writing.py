@@ -76,3 +76,14 @@ def test_finding_may_find_nothing(planted: Planted) -> None:
     sql = "select id, name from people where id = :id"
 
     assert "async def find_person(db: Executor, *, id: int) -> Person | None:" in written(planted, "find_person", sql)
+
+
+def test_a_row_that_an_outer_join_may_miss_is_written_as_one(planted: Planted) -> None:
+    columns = 'pets.id, people.id as "owner.id", people.nick as "owner.nick"'
+    sql = f"select {columns} from pets left join people on people.id = owner_id and people.name = :name"
+
+    text = written(planted, "list_pets", sql)
+
+    assert "class Owner:\n" in text
+    assert "    id: int\n    nick: str | None\n" in text
+    assert "    owner: Owner | None\n" in text
