@@ -211,7 +211,7 @@ def _checker() -> click.Command:
     from app.check.project import Project  # noqa: PLC0415
     from app.repositories import SQL  # noqa: PLC0415
 
-    return check_command(Project(_repositories, _scratch_server, apply_migrations, MIGRATIONS, SQL / "lock.json"))
+    return check_command(Project(_repositories, _scratch_server, apply_migrations, MIGRATIONS, SQL))
 
 
 def _repositories() -> list[ModuleType]:

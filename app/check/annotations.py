@@ -36,14 +36,15 @@ def _fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:
     if type_.kind == "composite":
         return _composite_fits(type_, annotation, writes=writes)
     if type_.kind == "multirange":
-        return origin is list and [get_origin(bounds) or bounds for bounds in get_args(annotation)] == [asyncpg.Range]
+        ranges = get_args(annotation)
+        return origin is list and ranges != () and all(_range_fits(type_, each, writes=writes) for each in ranges)
     return _simple_fits(type_, annotation, writes=writes)
 
 
 def _simple_fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:
     origin = get_origin(annotation) or annotation
     if type_.kind == "range":
-        return origin is asyncpg.Range
+        return _range_fits(type_, annotation, writes=writes)
     if type_.name in JSON:
         return _json_fits(annotation)
     if type_.name == "record":
@@ -83,6 +84,13 @@ def _composite_fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:
     return len(get_args(annotation)) == len(type_.fields) and all(
         misfit(field, split_optional(member)[0], writes=writes) is None for member, (_, field) in pairs
     )
+
+
+def _range_fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:
+    if (get_origin(annotation) or annotation) is not asyncpg.Range:
+        return False
+    bounds = [split_optional(bound)[0] for bound in get_args(annotation)]
+    return type_.base is None or all(misfit(type_.base, bound, writes=writes) is None for bound in bounds)
 
 
 def _json_fits(annotation: Any) -> bool:

@@ -34,7 +34,8 @@ def _type(pair: _Pair) -> Iterator[Problem]:
     name, reason = pair.argument.name, misfit(pair.parameter.type, pair.argument.annotation, writes=True)
     if reason:
         optional = " | None" if pair.argument.optional else ""
-        mend = f"declare it `{name}: {python_type(pair.parameter.type)}{optional}`, or cast the placeholder"
+        instead = "" if pair.signature.query.copy else ", or cast the placeholder"
+        mend = f"declare it `{name}: {python_type(pair.parameter.type)}{optional}`{instead}"
         yield _problem(pair, f"the argument {name} does not fit :{name}: {reason}", mend)
 
 

@@ -15,7 +15,7 @@ from app.check.problems import Problem
 from app.check.release import check_release
 from app.check.schema import Schema, load_schema
 from app.check.signatures import Signature, read_signatures
-from app.check.unused import missing_rollbacks, unbound_statements, unknown_constraints
+from app.check.unused import missing_rollbacks, unbound_files, unbound_statements, unknown_constraints
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,13 @@ class Project:
     """Brings the database of a DSN up to date."""
     migrations: Path
     """The folder of `x.sql` and `x.rollback.sql`."""
-    lock: Path
-    """The lock file."""
+    sql: Path
+    """The folder of the SQL files, and of the lock file."""
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self.sql / "lock.json"
 
 
 async def check_on_server(project: Project, dsn: str, modules: Sequence[ModuleType]) -> Report:
@@ -59,6 +64,7 @@ def check_offline(project: Project, modules: Sequence[ModuleType]) -> Report:
     lock = read_lock(project.lock)
     queries = [_against_lock(signature, lock) for signature in read_signatures(modules)]
     others = [
+        *unbound_files(project.sql, modules),
         *unbound_statements(modules),
         *missing_rollbacks(project.migrations),
         *check_together(queries, plans=False),
@@ -70,14 +76,18 @@ def check_offline(project: Project, modules: Sequence[ModuleType]) -> Report:
 def lock_problems(project: Project, report: Report) -> list[Problem]:
     """Where the lock file differs from what was found."""
     try:
-        return list(stale_entries(read_lock(project.lock), lock_text(report.described)))
+        stale = list(stale_entries(read_lock(project.lock), lock_text(report.described)))
     except LockError as error:
         return [Problem("", None, str(error))]
+    # What PostgreSQL refuses is reported already, and has no entry.
+    refused = {checked.signature.name for checked in report.queries if checked.description is None}
+    return [problem for problem in stale if problem.query not in refused]
 
 
 def _others(
     project: Project, modules: Sequence[ModuleType], queries: Sequence[Checked], schema: Schema
 ) -> Iterator[Problem]:
+    yield from unbound_files(project.sql, modules)
     yield from unbound_statements(modules)
     yield from missing_rollbacks(project.migrations)
     yield from unknown_constraints(modules, schema)

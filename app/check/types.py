@@ -148,7 +148,8 @@ def _tuple_text(type_: PgType) -> str:
 
 
 def _range_text(type_: PgType) -> str:
-    return "asyncpg.Range" if type_.kind == "range" else "list[asyncpg.Range]"
+    bounds = f"asyncpg.Range[{_base_text(type_)}]"
+    return bounds if type_.kind == "range" else f"list[{bounds}]"
 
 
 _WRITTEN: dict[str, Callable[[PgType], str]] = {

@@ -15,6 +15,14 @@ from app.db.queries import Queries
 from app.db.source import Place, Source
 
 
+def unbound_files(folder: Path, modules: Sequence[ModuleType]) -> Iterator[Problem]:
+    """The SQL files of a folder that no module reads."""
+    known = {queries.path.resolve() for module in modules for queries in bound_files(module)}
+    for path in sorted(folder.glob("*.sql")):
+        if path.resolve() not in known:
+            yield Problem("", first_line(path), "no module binds functions to this file", "delete it, or bind it")
+
+
 def unbound_statements(modules: Sequence[ModuleType]) -> Iterator[Problem]:
     """The statements that no function is bound to."""
     for module in modules:
@@ -51,6 +59,7 @@ def unknown_constraints(modules: Sequence[ModuleType], schema: Schema) -> Iterat
 def unmapped_conflicts(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:
     """The unique constraints that a statement can violate without `conflicts` saying which field is at fault."""
     statement = signature.query.statement
+    instead = "" if signature.query.copy else ", write `on conflict …`"
     for name in description.can_violate:
         if name in signature.queries.conflicts or allowed.allow("conflict", name):
             continue
@@ -58,8 +67,7 @@ def unmapped_conflicts(signature: Signature, description: Description, allowed: 
             signature.name,
             statement.locate(0),
             f"{signature.query.function} can violate {name}, and nothing says which field that is",
-            f'add `"{name}": "<field>"` to `conflicts`, write `on conflict …`, or say'
-            f" `-- check: conflict {name}, because …`",
+            f'add `"{name}": "<field>"` to `conflicts`{instead}, or say `-- check: conflict {name}, because …`',
             python=f"{signature.place}: conflicts are {', '.join(signature.queries.conflicts) or 'none'}",
             postgresql=f"{name} is unique, and the statement writes to it",
         )
@@ -72,8 +80,8 @@ def forgotten_values(signature: Signature, description: Description) -> Iterator
         yield Problem(
             signature.name,
             signature.query.statement.locate(0),
-            f"the insert leaves out {names} and always fails",
-            f"insert {names}, or give it a default",
+            f"the {'copy' if signature.query.copy else 'insert'} leaves out {names} and always fails",
+            f"write {names}, or give it a default",
             python=f"{signature.place}: {signature.query.function}",
             postgresql=f"{names} is not null and has no default",
         )

@@ -9,7 +9,8 @@ from app.check.types import PgType, enum_class_name, python_type
 from app.db.statement import Statement
 
 _MODULES = {
-    "collections.abc": ("AsyncIterable", "Iterable"),
+    "collections.abc": ("AsyncIterable", "AsyncIterator", "Iterable"),
+    "contextlib": ("AbstractAsyncContextManager",),
     "datetime": ("date", "datetime", "time", "timedelta"),
     "decimal": ("Decimal",),
     "enum": ("StrEnum",),
@@ -51,8 +52,10 @@ def _function(statement: Statement, description: Description, row: str) -> str:
     pairs = zip(statement.parameters, description.parameters, strict=True)
     arguments = "".join(f", {name}: {_annotation(parameter)}" for name, parameter in pairs)
     star = ", *" if arguments else ""
-    returns = _returns(statement.name, description, row)
-    return f"{_HEAD}async def {statement.name}(db: Executor{star}{arguments}) -> {returns}:\n{_body(statement)}"
+    define, returns = "async def", _returns(statement.name, description, row)
+    if statement.name.startswith("stream_"):
+        define, returns = "def", f"AbstractAsyncContextManager[AsyncIterator[{_row_type(description, row)}]]"
+    return f"{_HEAD}{define} {statement.name}(db: Executor{star}{arguments}) -> {returns}:\n{_body(statement)}"
 
 
 def _annotation(parameter: Parameter) -> str:
@@ -62,10 +65,14 @@ def _annotation(parameter: Parameter) -> str:
 def _returns(name: str, description: Description, row: str) -> str:
     if not description.columns:
         return "None"
-    one = _column_type(description.columns[0]) if len(description.columns) == 1 else row
+    one = _row_type(description, row)
     if not description.at_most_one:
         return f"list[{one}]"
     return f"{one} | None" if name.startswith("find_") and not one.endswith(" | None") else one
+
+
+def _row_type(description: Description, row: str) -> str:
+    return _column_type(description.columns[0]) if len(description.columns) == 1 else row
 
 
 def _column_type(column: ResultColumn) -> str:

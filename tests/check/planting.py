@@ -43,7 +43,7 @@ from app.db import Executor, Queries
 
 
 class Planted:
-    """`sql/people.sql`, `people.py` (its functions begin in line 9), `migrations/` and `lock.json` in one folder."""
+    """`people.py` (its functions begin in line 9), `sql/people.sql`, `sql/lock.json` and `migrations/` in a folder."""
 
     def __init__(self, folder: Path, server_dsn: str) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Planted:
             server=lambda: nullcontext(self.server_dsn),
             migrate=self.migrate,
             migrations=self.migrations,
-            lock=self.folder / "lock.json",
+            sql=self.folder / "sql",
         )
 
     def migrate(self, dsn: str) -> None:

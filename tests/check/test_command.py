@@ -126,14 +126,14 @@ def test_offline_without_a_lock_says_how_to_get_one(right: Planted) -> None:
     result = run(right, "--offline")
 
     assert result.exit_code == 1
-    assert "lock.json is missing; `check --lock` writes it" in result.output
+    assert "sql/lock.json is missing; `check --lock` writes it" in result.output
 
 
 def test_against_an_older_release_names_the_queries_that_break(right: Planted) -> None:
-    assert run(right, "--against", "lock.json").exit_code == 0
+    assert run(right, "--against", "sql/lock.json").exit_code == 0
     right.schema += "alter table people rename name to full_name;"
 
-    result = run(right, "--against", "lock.json")
+    result = run(right, "--against", "sql/lock.json")
 
     assert result.exit_code == 1
     assert 'the schema breaks people.get_name: column "name" does not exist' in result.output
@@ -205,7 +205,7 @@ def test_what_fails_at_import_is_a_problem_and_no_traceback(
     [
         ["--offline", "--lock"],
         ["--offline", "--server", "postgresql://127.0.0.1/x"],
-        ["--describe", "people.get_name", "--against", "lock.json"],
+        ["--describe", "people.get_name", "--against", "sql/lock.json"],
         ["--describe", "people.get_nam"],
         ["--against", "missing.json"],
         ["--unknown"],

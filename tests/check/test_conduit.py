@@ -29,7 +29,7 @@ PROJECT = Project(
     server=lambda: nullcontext(""),
     migrate=apply_migrations,
     migrations=MIGRATIONS,
-    lock=SQL / "lock.json",
+    sql=SQL,
 )
 
 

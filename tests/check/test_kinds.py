@@ -35,7 +35,7 @@ def test_the_fields_of_copied_rows_are_checked_against_the_columns(planted: Plan
         "           ^\n"
         "  Python says     people.py:11:15: NewPet.owner_id: str\n"
         "  PostgreSQL says :owner_id is bigint, a value of pets.owner_id\n"
-        "  To mend it      declare it `owner_id: int`, or cast the placeholder",
+        "  To mend it      declare it `owner_id: int`",
         "sql/people.sql:3:5: error: name may be None, and goes into pets.name, which cannot be null\n"
         "    name) from stdin;\n"
         "    ^\n"
@@ -54,7 +54,7 @@ def test_a_copy_can_violate_and_leave_out_what_an_insert_can(planted: Planted) -
     ).problems
 
     assert [problem.message for problem in problems] == [
-        "the insert leaves out pets.owner_id and always fails",
+        "the copy leaves out pets.owner_id and always fails",
         "copy_people can violate people_name_key, and nothing says which field that is",
     ]
 
@@ -72,7 +72,7 @@ def test_a_copy_is_locked_as_an_insert_and_described_with_its_row(planted: Plant
 
     assert runner.invoke(command, ["--lock"]).exit_code == 0
     assert runner.invoke(command, ["--offline"]).exit_code == 0
-    assert runner.invoke(command, ["--against", "lock.json"]).exit_code == 0
+    assert runner.invoke(command, ["--against", "sql/lock.json"]).exit_code == 0
     assert '"insert into \\"pets\\" (\\"owner_id\\", \\"name\\") values ($1, $2)"' in planted.project.lock.read_text()
     assert runner.invoke(command, ["--describe", "people.copy_pets"]).output.endswith(
         "class Pet:\n"

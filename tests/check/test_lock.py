@@ -132,7 +132,7 @@ def test_a_lock_that_is_older_than_a_query_names_it(moody: Planted) -> None:
         "the lock file has people.rename, which is no longer bound",
     ]
     assert str(problems[0]).startswith(
-        "lock.json:3:5: error: the lock file is older than people.get_person: columns changed\n"
+        "sql/lock.json:3:5: error: the lock file is older than people.get_person: columns changed\n"
         '    "people.get_person": {\n'
         "    ^\n"
         "  To mend it      run `check --lock` and commit the file"
@@ -217,5 +217,15 @@ def test_offline_asks_for_a_new_lock_where_a_statement_changed(moody: Planted) -
     assert [problem.splitlines()[0] for problem in problems] == [
         "sql/people.sql:7:1: error: the statement changed since it was locked",
         "sql/people.sql:11:1: error: the statement is not in the lock file",
-        "lock.json:32:5: error: the lock file has people.list_moods, which is no longer bound",
+        "sql/lock.json:32:5: error: the lock file has people.list_moods, which is no longer bound",
     ]
+
+
+def test_a_statement_that_postgresql_refuses_is_not_called_unbound(moody: Planted) -> None:
+    locked(moody)
+    moody.write(SQL.replace("nick -- ", "nock -- "), FUNCTIONS, options=OPTIONS)
+
+    report = moody.check_again()
+
+    assert [problem.query for problem in report.problems] == ["people.get_person"]
+    assert lock_problems(moody.project, report) == []

@@ -42,7 +42,7 @@ def test_a_migration_that_takes_away_a_column_breaks_the_queries_that_use_it(pla
     problems = broken(planted, "alter table people rename nick to nickname")
 
     assert problems[0] == (
-        'lock.json:31:36: error: the schema breaks people.add: column "nick" of relation "people" does not exist\n'
+        'sql/lock.json:31:36: error: the schema breaks people.add: column "nick" of relation "people" does not exist\n'
         '        "insert into people (name, nick) values ($1, $2) on conflict (name) do nothing"\n'
         "                                   ^\n"
         '  PostgreSQL says column "nick" of relation "people" does not exist\n'

@@ -74,6 +74,8 @@ BOTH_WAYS: list[tuple[PgType, Any]] = [
     (array(MOOD), list[Mood]),
     (array(EMAIL), list[str]),
     (INT_RANGE, asyncpg.Range),
+    (INT_RANGE, asyncpg.Range[int]),
+    (INT_MULTIRANGE, list[asyncpg.Range[int]]),
     (INT_MULTIRANGE, list[asyncpg.Range]),  # pyright: ignore[reportMissingTypeArgument] - generic to the type checker only
     (ADDRESS, tuple[str, int | None]),
     (PgType("record", "pseudo"), tuple[int, str]),
@@ -125,6 +127,9 @@ def test_some_annotations_are_only_written(type_: PgType, annotation: Any) -> No
         (array(PgType("text")), tuple[str, str]),
         (array(MOOD), list[int]),
         (INT_RANGE, tuple[int, int]),
+        (INT_RANGE, asyncpg.Range[str]),
+        (INT_MULTIRANGE, list[asyncpg.Range[str]]),
+        (INT_MULTIRANGE, list),
         (PgType("int4multirange", "multirange", PgType("integer")), list[int]),
         (ADDRESS, tuple[str]),
         (ADDRESS, tuple[str, str]),
@@ -167,8 +172,8 @@ def test_an_enum_is_written_by_what_it_knows_and_read_by_all_of_it() -> None:
         (PgType("shop.order_state", "enum", labels=("new",)), "OrderState"),
         (array(EMAIL), "list[str]"),
         (ADDRESS, "tuple[str | None, int | None]"),
-        (INT_RANGE, "asyncpg.Range"),
-        (PgType("int4multirange", "multirange", PgType("integer")), "list[asyncpg.Range]"),
+        (INT_RANGE, "asyncpg.Range[int]"),
+        (PgType("int4multirange", "multirange", PgType("integer")), "list[asyncpg.Range[int]]"),
     ],
 )
 def test_a_type_has_an_annotation(type_: PgType, text: str) -> None:

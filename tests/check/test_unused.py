@@ -140,5 +140,16 @@ def test_an_insert_that_leaves_out_what_must_be_given_is_reported(planted: Plant
         "^\n"
         "  Python says     people.py:10:1: add\n"
         "  PostgreSQL says pets.owner_id is not null and has no default\n"
-        "  To mend it      insert pets.owner_id, or give it a default"
+        "  To mend it      write pets.owner_id, or give it a default"
     )
+
+
+def test_a_file_that_no_module_reads_is_reported(planted: Planted) -> None:
+    (planted.folder / "sql" / "cats.sql").write_text("-- name: list_cats\nselect 1;\n")
+
+    assert planted.problems("-- name: one\nselect 1 as one", bound("one", "int")) == [
+        "sql/cats.sql:1:1: error: no module binds functions to this file\n"
+        "-- name: list_cats\n"
+        "^\n"
+        "  To mend it      delete it, or bind it"
+    ]

@@ -87,3 +87,11 @@ def test_a_row_that_an_outer_join_may_miss_is_written_as_one(planted: Planted) -
     assert "class Owner:\n" in text
     assert "    id: int\n    nick: str | None\n" in text
     assert "    owner: Owner | None\n" in text
+
+
+def test_a_stream_is_written_as_one(planted: Planted) -> None:
+    text = written(planted, "stream_names", "select name from people where id > :after order by id")
+
+    assert "def stream_names(db: Executor, *, after: int) -> AbstractAsyncContextManager[AsyncIterator[str]]:" in text
+    assert "async def" not in text
+    assert "from collections.abc import AsyncIterator\nfrom contextlib import AbstractAsyncContextManager\n" in text
