@@ -1,14 +1,14 @@
 """Which Python annotations fit a type of PostgreSQL."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Any, Literal, get_args, get_origin, is_typeddict
 
 import asyncpg
 
-from app.check.types import ALSO_READS, ALSO_WRITES, JSON, SCALARS, PgType, python_type
-from app.db.annotations import ARRAYS, members
+from app.check.types import ALSO_READS, ALSO_WRITES, JSON, SCALARS, PgType, python_type, without_domain
+from app.db.annotations import ARRAYS, element, members
 from app.db.fields import fields_of, split_optional
 
 _JSON_VALUES = (dict, list, str, int, float, bool, object, type(None))
@@ -27,6 +27,25 @@ def misfit(type_: PgType, annotation: Any, *, writes: bool) -> str | None:
     fitting = [_fits(type_, member, writes=writes) for member in alternatives]
     fits = all(fitting) if writes else any(fitting)
     return None if fits else f"{type_.name} {'takes' if writes else 'is read as'} {python_type(type_)}"
+
+
+def required_parts(type_: PgType, annotation: Any, name: str) -> Iterator[str]:
+    """The attributes of composites that are read as what does not allow None, as `name.attribute`."""
+    type_ = without_domain(type_)
+    of = element(annotation)
+    if type_.kind == "array" and type_.base is not None and of is not None:
+        yield from required_parts(type_.base, split_optional(of)[0], name)
+    if type_.kind != "composite":
+        return
+    if dataclasses.is_dataclass(annotation):
+        parts = dict(fields_of(annotation))
+    else:
+        parts = dict(zip(dict(type_.fields), get_args(annotation), strict=False))
+    for attribute, inner_type in type_.fields:
+        inner, optional = split_optional(parts.get(attribute, None | Any))
+        if not optional:
+            yield f"{name}.{attribute}"
+        yield from required_parts(inner_type, inner, f"{name}.{attribute}")
 
 
 def _fits(type_: PgType, annotation: Any, *, writes: bool) -> bool:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from app.check.annotations import misfit
+from app.check.annotations import misfit, required_parts
 from app.check.declared import Declared
 from app.check.describe import Description, ResultColumn, are_null_together
 from app.check.exemptions import Exemptions
@@ -71,6 +71,12 @@ def _check(signature: Signature, filling: Filling, allowed: Exemptions, *, may_b
         yield _problem(
             signature, filling, f"the column {column.name} can be null, and the annotation does not allow None", mend
         )
+
+    for part in () if reason else required_parts(column.type, declared.annotation, column.name):
+        if not allowed.allow("not null", part):
+            message = f"{part} can be null, as every part of a composite, and the annotation does not allow None"
+            mend = f"let it be None, or say `-- check: not null {part}, because …`"
+            yield _problem(signature, filling, message, mend)
 
 
 def _nullable(annotation: str) -> str:

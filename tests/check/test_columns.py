@@ -193,3 +193,39 @@ def test_a_row_of_one_outer_join_of_two_relations_is_none_as_a_whole(planted: Pl
     )
 
     assert outer_joined(planted, columns, source=source) == []
+
+
+OWNER = "create type owner as (id bigint, nick text);"
+COMPOSED = "select pets.name, row(people.id, nick)::owner as owner from pets join people on people.id = owner_id"
+
+
+def test_a_part_of_a_composite_can_be_null(planted: Planted) -> None:
+    planted.schema += OWNER
+
+    assert planted.problems(
+        f"{PETS}{COMPOSED}", bound("list_pets", "list[Pet]", NESTED.replace("id: int", "id: int | None"))
+    ) == [
+        "sql/people.sql:3:19: error: owner.nick can be null, as every part of a composite, and the annotation does not"
+        " allow None\n"
+        "select pets.name, row(people.id, nick)::owner as owner from pets join people on people.id = owner_id\n"
+        "                  ^\n"
+        "  Python says     people.py:16:12: Pet.owner: Owner\n"
+        "  PostgreSQL says owner is owner, never null\n"
+        "  To mend it      let it be None, or say `-- check: not null owner.nick, because …`"
+    ]
+
+
+def test_a_part_of_a_composite_that_is_never_null_is_allowed_with_a_reason(planted: Planted) -> None:
+    planted.schema += OWNER
+    notes = "-- check: not null owner.id, because it is a key\n-- check: not null owner.nick, because of the test\n"
+
+    assert planted.problems(f"{PETS}{notes}{COMPOSED}", bound("list_pets", "list[Pet]", NESTED)) == []
+
+
+def test_the_parts_of_composites_in_an_array_can_be_null(planted: Planted) -> None:
+    planted.schema += OWNER
+    sql = "-- name: get_all\nselect array(select row(id, nick)::owner from people where id = :id) as owners"
+
+    problems = planted.problems(sql, bound("get_all, id: int", "list[list[tuple[int, str | None]]]"))
+
+    assert [problem.partition(" error: ")[2].partition(",")[0] for problem in problems] == ["owners.id can be null"]

@@ -107,6 +107,7 @@ def test_a_composite_fills_a_row(planted: Planted) -> None:
     planted.schema += "create type owner as (id bigint); alter table pets add column owner owner;"
     sql = "-- name: get_pet\nselect name, owner from pets where id = :id"
 
-    assert planted.problems(sql, bound("get_pet, id: int", "Pet", OWNER)) == []
+    row = OWNER.replace("id: int", "id: int | None")
+    assert planted.problems(sql, bound("get_pet, id: int", "Pet", row)) == []
     (problem,) = planted.check(sql, bound("get_pet, id: int", "Pet", OWNER.replace("id: int", "key: int"))).problems
     assert problem.message == "the column owner does not fit: owner is read as tuple[int | None]"
