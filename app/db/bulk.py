@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from app.db.queries import Query
     from app.db.server_connection import ServerConnection
 
+# What the driver itself takes for a value of these types, and nothing else: no test of ours, but for None.
+_REFUSED_BY_DRIVER = {"text": str, "varchar": str, "bpchar": str, "name": str, "bool": bool}
 _LINE = re.compile(r"COPY .*?, line (\d+)(?:, column (\S+?):?)?(?:$|:| )")
 
 
@@ -70,6 +72,8 @@ class Copying:
         self.query = query
         self.target = target
         self.number = 0
+        self.row: Any = None
+        self._types = types
         hints = dict(fields_of(query.declared_row))
         self._annotations = [hints[column] for column in target.columns]
         self._check_types(types)
@@ -79,6 +83,13 @@ class Copying:
         """The rows as tuples in the order of the columns; BadRow for a value that its field does not allow."""
         is_async = isinstance(rows, AsyncIterable)
         return _compiled(self, self._annotations, self._guards, is_async=is_async)(rows)
+
+    def doubt(self, index: int, variable: str, names: dict[str, Any]) -> str:
+        """Source of a condition that is true where a value has to be looked at; "" where the driver does."""
+        kinds = set(members(self._annotations[index]))
+        if kinds <= {_REFUSED_BY_DRIVER.get(self._types[index].name), type(None)}:
+            return "" if type(None) in kinds else f"{variable} is None"
+        return doubtful(self._annotations[index], variable, names)
 
     def _check_types(self, types: Sequence[asyncpg.Type]) -> None:
         for column, annotation, pg_type in zip(self.target.columns, self._annotations, types, strict=True):
@@ -99,8 +110,15 @@ class Copying:
             reason = error.args[0] if error.args else type(error).__name__
             return BadRow(self.query.function, int(found[1]), found[2] or self._column(error), reason)
         if isinstance(error, (TypeError, OverflowError)) and self.number:
-            return BadRow(self.query.function, self.number, None, str(error))
+            return self._encoding_problem(error)
         return error
+
+    def _encoding_problem(self, error: Exception) -> BadRow:
+        """BadRow for a row that the driver could not encode, with the column where its field does not allow it."""
+        for column, annotation in zip(self.target.columns, self._annotations, strict=True):
+            if problem := refusal(annotation)(getattr(self.row, column)):
+                return BadRow(self.query.function, self.number, column, problem)
+        return BadRow(self.query.function, self.number, None, str(error))
 
     def _column(self, error: asyncpg.PostgresError) -> str | None:
         name = error.constraint_name or ""
@@ -144,7 +162,7 @@ def _compiled(
     lines: list[str] = []
     for index, annotation in enumerate(annotations):
         lines.append(f"v{index} = row.{copying.target.columns[index]}")
-        if doubt := doubtful(annotation, f"v{index}", names):
+        if doubt := copying.doubt(index, f"v{index}", names):
             names[f"reason_{index}"] = refusal(annotation)
             lines.append(f"if {doubt}: refuse(number, {index}, reason_{index}, v{index})")
     for index, reason in guards:
@@ -156,12 +174,12 @@ def _compiled(
     # The text is made of the field names of a class in our own modules; no input reaches it.
     source = f"""
 {prefix}def records(rows):
-    number = 0
+    number, row = 0, None
     try:
         {prefix}for row in rows:
             {body}
     finally:
-        copying.number = number
+        copying.number, copying.row = number, row
 """
     exec(source, names)  # noqa: S102
     return names["records"]
