@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from app.db import CommitUnknown, Connection, Database, DatabaseUnavailable, Executor, Queries, StatementTimeout
+from tests.network import Network
 
 
 @pytest.fixture
@@ -281,3 +282,12 @@ async def test_a_rollback_that_fails_on_a_living_connection_is_told(db: Database
                 raise KeyError
 
     assert await stored(db) == []
+
+
+async def test_savepoints_that_follow_each_other_have_the_same_name(network: Network) -> None:
+    async with Database(network.dsn, min_size=1) as db, db.transaction() as tx:
+        for _ in range(2):
+            async with tx.transaction(), tx.transaction():
+                pass
+
+    assert [sql for sql in network.statements if sql.startswith("savepoint")] == ["savepoint s1", "savepoint s2"] * 2
