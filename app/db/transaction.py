@@ -56,8 +56,6 @@ class TransactionBlock:
         self._savepoint = ""
 
     async def __aenter__(self) -> None:
-        if self._server.is_closed():
-            raise DatabaseUnavailable("the connection was lost before BEGIN")
         if self._server.is_in_transaction():
             await self._set_savepoint()
         else:
