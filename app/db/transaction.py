@@ -133,8 +133,6 @@ class TransactionBlock:
     async def _roll_back(self) -> None:
         """Undo the block; for a connection that is lost the server does it."""
         server = self._server
-        if server.is_closed():
-            return
         rollback = f"rollback to {self._savepoint}; release {self._savepoint}" if self._savepoint else "rollback"
         try:
             await server.send(rollback, "ROLLBACK")
