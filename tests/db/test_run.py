@@ -293,3 +293,22 @@ async def test_a_duplicate_of_the_works_own_is_not_taken_for_its_token(db: Datab
 
     with pytest.raises(asyncpg.UniqueViolationError):
         await db.run(work, token=uuid4())
+
+
+async def test_an_error_after_the_proof_that_nothing_was_stored_is_raised_at_once(db: Database, far: Database) -> None:
+    await db.execute(SLOW_COMMIT)
+    runs: list[int] = []
+
+    async def work(tx: Connection) -> None:
+        runs.append(len(runs))
+        await add_entry(tx, id=1, amount=1)
+        if len(runs) > 1:
+            raise KeyError("mine")
+
+    running = asyncio.create_task(far.run(work, token=uuid4()))
+    await while_it_commits(db)
+    await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")
+
+    with pytest.raises(KeyError):
+        await running
+    assert (len(runs), await stored(db)) == (2, [])
