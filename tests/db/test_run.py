@@ -312,3 +312,18 @@ async def test_an_error_after_the_proof_that_nothing_was_stored_is_raised_at_onc
     with pytest.raises(KeyError):
         await running
     assert (len(runs), await stored(db)) == (2, [])
+
+
+async def test_the_proof_does_not_wait_for_an_old_commit_beyond_the_deadline(
+    db: Database, far: Database, network: Network
+) -> None:
+    await db.execute(SLOW_COMMIT.replace("0.3", "60"))
+    running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=2))
+    await while_it_commits(db)
+    await network.cut()
+    await network.mend()
+    async with asyncio.timeout(30):
+        with pytest.raises(CommitUnknown):
+            await running
+
+    assert len(await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")) == 1
