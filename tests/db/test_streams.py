@@ -145,7 +145,7 @@ async def test_what_only_the_servers_types_tell_is_refused_by_a_stream_as_well(
     queries = write_queries("-- name: stream_days\nselect 1 where tstzrange(null, now()) && :span::tstzrange;\n")
 
     @queries.bind
-    def stream_days(db: Executor, *, span: Range) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+    def stream_days(db: Executor, *, span: Range[datetime]) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
 
     with pytest.raises(BadArgument, match="time zone"):
         async with stream_days(db, span=Range(datetime(2026, 1, 1))):

@@ -322,16 +322,17 @@ async def test_after_a_transaction_the_drivers_own_is_no_savepoint(db: Database)
 
 
 async def test_a_block_that_ends_while_a_statement_runs_in_it_stores_nothing(db: Database) -> None:
+    running: list[asyncio.Task[None]] = []
     async with db.transaction() as other:
         await add_entry(other, id=2, amount=1)
         with pytest.raises(asyncpg.InterfaceError, match="another operation is in progress"):
             async with db.transaction() as tx:
                 await add_entry(tx, id=1, amount=1)
                 # It waits for the other transaction.
-                running = asyncio.create_task(add_entry(tx, id=2, amount=1))
+                running.append(asyncio.create_task(add_entry(tx, id=2, amount=1)))
                 await asyncio.sleep(0.05)
     with pytest.raises((DatabaseUnavailable, Conflict)) as lost:
-        await running
+        await running[0]
 
     assert type(lost.value) is DatabaseUnavailable
     assert await stored(db) == [2]
