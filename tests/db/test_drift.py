@@ -116,5 +116,5 @@ async def test_a_type_of_the_same_name_in_another_schema_is_another_type(
 
     assert await list_moods(db) == []
     await db.execute("alter table moods alter column mood type other.mood using mood::text::other.mood")
-    with pytest.raises(BindingError, match="was public.mood and is other.mood"):
+    with pytest.raises(BindingError, match=r"was public\.mood and is other\.mood"):
         await list_moods(db)
