@@ -5,16 +5,20 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 from asyncpg import Range
 
-from app.db import BadArgument, BindingError, Database, Executor, NotConnected, NotFound, Queries
+from app.db import BadArgument, BindingError, Database, Executor, NotConnected, NotFound, Queries, TransactionAborted
 
 WriteQueries = Callable[[str], Queries]
 Numbers = AbstractAsyncContextManager[AsyncIterator[int]]
+if TYPE_CHECKING:
+    Span = Range[datetime]
+else:  # asyncpg's classes are generic to the type checker only
+    Span = Range
 
 
 @pytest.fixture
@@ -134,6 +138,43 @@ async def test_a_stream_in_a_transaction_of_the_caller_sees_what_that_wrote(
         assert connection.is_in_transaction()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["select 1 / (:n::int - 1)", "select nope + :n::int", "select 1 / (:n::int - n) from generate_series(0, 2) as n"],
+)
+async def test_a_stream_that_fails_ends_its_transaction_and_is_why(
+    db: Database, write_queries: WriteQueries, text: str
+) -> None:
+    @write_queries(f"-- name: stream_things\n{text}").bind(prefetch=1)
+    def stream_things(db: Executor, *, n: int) -> Numbers: ...
+
+    failures: list[BaseException] = []
+    with pytest.raises(TransactionAborted) as aborted:
+        async with db.transaction() as tx:
+            try:
+                async with stream_things(tx, n=1) as rows:
+                    assert [number async for number in rows]
+            except (BindingError, asyncpg.DivisionByZeroError) as error:
+                failures.append(error)
+    assert aborted.value.__cause__ is failures[0]
+
+
+async def test_a_transaction_in_which_a_stream_was_cancelled_is_not_committed(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    @write_queries("-- name: stream_things\nselect 1 from pg_sleep(:seconds::float8)").bind
+    def stream_things(db: Executor, *, seconds: float) -> Numbers: ...
+
+    await db.execute("create table books (title text)")
+    with pytest.raises(TransactionAborted):
+        async with db.transaction() as tx:
+            await tx.execute("insert into books values ('a')")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), stream_things(tx, seconds=60):
+                    pass
+    assert await db.fetchval("select count(*) from books") == 0
+
+
 async def test_the_arguments_of_a_stream_are_strict(db: Database, stream_numbers: Callable[..., Any]) -> None:
     with pytest.raises(BadArgument, match="must be int, not float"):
         stream_numbers(db, count=1.5)
@@ -145,7 +186,7 @@ async def test_what_only_the_servers_types_tell_is_refused_by_a_stream_as_well(
     queries = write_queries("-- name: stream_days\nselect 1 where tstzrange(null, now()) && :span::tstzrange;\n")
 
     @queries.bind
-    def stream_days(db: Executor, *, span: Range) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+    def stream_days(db: Executor, *, span: Span) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
 
     with pytest.raises(BadArgument, match="time zone"):
         async with stream_days(db, span=Range(datetime(2026, 1, 1))):
