@@ -64,6 +64,18 @@ async def test_a_stream_is_reloaded_too(db: Database, write_queries: WriteQuerie
         assert [number async for number in rows] == [2]
 
 
+async def test_a_stream_that_is_reloaded_fetches_no_more_than_before(db: Database, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: stream_numbers\nselect 1")
+
+    @queries.bind(prefetch=10)
+    def stream_numbers(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+
+    reload_on_change(queries)
+    rewrite(queries, "-- name: stream_numbers\nselect 100 / (20 - n) from generate_series(1, 30) as n")
+    async with stream_numbers(db) as rows:
+        assert [await anext(rows) for _ in range(10)] == [100 // (20 - n) for n in range(1, 11)]
+
+
 @pytest.mark.parametrize(
     ("broken", "place"),
     [
@@ -91,6 +103,25 @@ async def test_a_broken_file_is_logged_and_the_last_good_text_stays(
     assert "stay" in record.getMessage().splitlines()[-1]
     rewrite(queries, "-- name: get_one\nselect 3")
     assert await get_one(db) == 3
+
+
+async def test_a_file_may_be_gone_for_a_moment(
+    db: Database, write_queries: WriteQueries, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries = write_queries("-- name: get_one\nselect 1")
+
+    @queries.bind
+    async def get_one(db: Executor) -> int: ...
+
+    reload_on_change(queries)
+    queries.path.unlink()
+    with caplog.at_level(logging.ERROR, "app.db"):
+        assert [await get_one(db), await get_one(db)] == [1, 1]
+    assert [record.getMessage().splitlines()[0] for record in caplog.records] == [
+        "things.sql: No such file or directory"
+    ]
+    rewrite(queries, "-- name: get_one\nselect 2")
+    assert await get_one(db) == 2
 
 
 async def test_a_broken_stream_leaves_the_last_good_one(

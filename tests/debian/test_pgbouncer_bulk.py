@@ -146,7 +146,7 @@ async def test_a_stream_has_the_settings_of_the_pool(bounced: str, write_queries
     async with pool(bounced, pgbouncer=True, statement_timeout=0.2) as db:
         async with stream_settings(db, s=0.0) as rows:
             assert [setting async for setting in rows] == ["200ms"]
-        with pytest.raises(StatementTimeout):
+        with pytest.raises(StatementTimeout, match="the server stopped stream_settings"):
             async with stream_settings(db, s=60.0):
                 pass
         assert await get_number(db, number=1) == 1
@@ -258,7 +258,7 @@ async def test_a_copy_has_the_settings_of_the_pool(direct: str, bounced: str, co
             "create trigger rest before insert on books for each row execute function rest()"
         )
     async with pool(bounced, pgbouncer=True, statement_timeout=0.2) as db:
-        with pytest.raises(StatementTimeout):
+        with pytest.raises(StatementTimeout, match="the server stopped copy_books"):
             await copy_books(db, rows=[Book("a", 1)])
         assert await stored(db) == []
 
