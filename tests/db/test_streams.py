@@ -36,10 +36,10 @@ def stream_numbers(write_queries: WriteQueries) -> Callable[..., Numbers]:
     return stream_numbers
 
 
-async def settled(db: Database) -> None:
-    """Wait until every connection is idle; fail when one is not given back."""
+async def settled(db: Database, in_use: int = 0) -> None:
+    """Wait until every other connection is idle; fail when one is not given back."""
     async with asyncio.timeout(10):
-        while db.statistics().in_use:
+        while db.statistics().in_use > in_use:
             await asyncio.sleep(0.005)
 
 
@@ -202,6 +202,53 @@ async def test_what_a_stream_refers_to_may_be_gone_before_its_first_row(
         async with stream_articles(db, viewer_id=7):
             pass
     await settled(db)
+
+
+async def test_a_stream_that_cannot_begin_leaves_a_connection_out_of_any_transaction(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    @write_queries("-- name: stream_things\nselect 1 / :n::int").bind
+    def stream_things(db: Executor, *, n: int) -> Numbers: ...
+
+    async with db.acquire() as connection:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            async with stream_things(connection, n=0):
+                pass
+        assert not connection.is_in_transaction()
+        async with stream_things(connection, n=1) as rows:
+            assert [number async for number in rows] == [1]
+
+
+async def test_what_a_stream_leaves_in_its_session_is_reset(db: Database, write_queries: WriteQueries) -> None:
+    @write_queries("-- name: stream_locks\nselect pg_advisory_lock(7) is null").bind
+    def stream_locks(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[bool]]: ...
+
+    async with stream_locks(db) as rows:
+        assert [is_null async for is_null in rows] == [False]
+    await settled(db)
+    asked = "select count(*) from pg_locks join pg_database on oid = database where datname = current_database()"
+    assert await db.fetchval(f"{asked} and locktype = 'advisory'") == 0
+
+
+async def test_a_stream_is_prepared_anew_after_a_migration_made_it_stale(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    await db.execute("create table books (title varchar(10)); insert into books values ('a')")
+
+    @write_queries("-- name: stream_books\nselect title from books").bind
+    def stream_books(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    async def titles() -> list[str]:
+        async with stream_books(db) as rows:
+            return [title async for title in rows]
+
+    async with db.acquire() as other:
+        assert await titles() == ["a"]
+        await other.execute("alter table books alter column title type varchar(20)")
+        with pytest.raises(asyncpg.InvalidCachedStatementError):
+            await titles()
+        await settled(db, in_use=1)
+        assert await titles() == ["a"]
 
 
 def test_a_stream_is_declared_without_async(write_queries: WriteQueries) -> None:
