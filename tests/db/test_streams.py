@@ -81,6 +81,34 @@ async def test_an_exception_in_the_block_gives_the_connection_back(
     assert await db.fetchval("select 1") == 1
 
 
+async def test_what_a_stream_writes_is_stored_unless_its_block_fails(db: Database, write_queries: WriteQueries) -> None:
+    @write_queries("-- name: stream_added\ninsert into books values (:title) returning title").bind
+    def stream_added(db: Executor, *, title: str) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    await db.execute("create table books (title text)")
+    async with stream_added(db, title="kept") as rows:
+        assert await anext(rows) == "kept"
+    with pytest.raises(KeyError):
+        async with stream_added(db, title="undone") as rows:
+            assert await anext(rows) == "undone"
+            raise KeyError
+    await settled(db)
+    assert [title for (title,) in await db.fetch("select title from books")] == ["kept"]
+
+
+async def test_a_stream_that_is_cancelled_while_it_begins_gives_its_connection_back(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    @write_queries("-- name: stream_things\nselect 1 from pg_sleep(:seconds::float8)").bind
+    def stream_things(db: Executor, *, seconds: float) -> Numbers: ...
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), stream_things(db, seconds=60):
+            pass
+    await settled(db)
+    assert await db.fetchval("select 1") == 1
+
+
 async def test_an_error_of_the_statement_names_its_place(db: Database, stream_numbers: Callable[..., Numbers]) -> None:
     with pytest.raises(asyncpg.DivisionByZeroError) as refusal:
         async with stream_numbers(db, count=100) as rows:
