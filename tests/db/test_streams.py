@@ -11,7 +11,17 @@ import asyncpg
 import pytest
 from asyncpg import Range
 
-from app.db import BadArgument, BindingError, Database, Executor, NotConnected, NotFound, Queries, TransactionAborted
+from app.db import (
+    BadArgument,
+    BindingError,
+    Database,
+    Executor,
+    NotConnected,
+    NotFound,
+    PoolTimeout,
+    Queries,
+    TransactionAborted,
+)
 
 WriteQueries = Callable[[str], Queries]
 Numbers = AbstractAsyncContextManager[AsyncIterator[int]]
@@ -69,6 +79,17 @@ async def test_a_stream_left_early_gives_its_connection_back(
     await settled(db)
     with pytest.raises(NotConnected, match="the stream stream_numbers ended"):
         await anext(rows)
+
+
+async def test_whoever_waits_is_told_where_a_stream_holds_the_connection(
+    database_url: str, stream_numbers: Callable[..., Numbers]
+) -> None:
+    async with (
+        Database(database_url, min_size=1, max_size=1, acquire_timeout=0.05) as db,
+        stream_numbers(db, count=10),
+    ):
+        with pytest.raises(PoolTimeout, match=r"last ran stream_numbers, acquired at .*test_streams\.py:\d+"):
+            await db.fetchval("select 1")
 
 
 async def test_an_exception_in_the_block_gives_the_connection_back(
