@@ -66,7 +66,11 @@ def copied_row(annotation: Any, target: CopyTarget, statement: Statement) -> Any
 
 
 class Copying:
-    """One COPY on its way: rows in, tuples out, and the number of the row that is being encoded."""
+    """One COPY on its way: rows in, tuples out.
+
+    Once it has stopped, `number` is that of the row it was at, and `callers` is what their source or a row was to blame
+    for: it stays the error that it is.
+    """
 
     def __init__(self, query: "Query", target: CopyTarget, types: Sequence[asyncpg.Type]) -> None:
         self.query = query
@@ -74,6 +78,7 @@ class Copying:
         self.number = 0
         self.row: Any = None
         self._types = types
+        self.callers: Exception | None = None
         hints = dict(fields_of(query.declared_row))
         self._annotations = [hints[column] for column in target.columns]
         self._check_types(types)
@@ -130,28 +135,56 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
     target = query.copy
     if target is None:
         raise query.fault("is no `copy … from stdin`")
+    server.running = query.function
+    async with server.one_session():
+        copying = Copying(query, target, await _column_types(server, query, target))
+        records: Any = copying.records(rows)
+        try:
+            status = await server.copy_records_to_table(
+                target.table,
+                schema_name=target.schema,
+                columns=target.columns,
+                records=records,
+                timeout=server.patience,
+            )
+        except BaseException as error:
+            # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.
+            await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
+            own = _failed(server, copying, error)
+            if own is error:
+                raise
+            raise own from error
+    return int(status.rpartition(" ")[2])
+
+
+async def _column_types(server: "ServerConnection", query: "Query", target: CopyTarget) -> list[asyncpg.Type]:
     try:
         described = await server.prepare(target.description(), timeout=server.patience)
     except asyncpg.SyntaxOrAccessError as error:
         raise query.fault(str(error)) from error
-    copying = Copying(query, target, [attribute.type for attribute in described.get_attributes()])
-    records: Any = copying.records(rows)
-    try:
-        status = await server.copy_records_to_table(
-            target.table,
-            schema_name=target.schema,
-            columns=target.columns,
-            records=records,
-            timeout=server.patience,
-        )
     except Exception as error:
-        # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.
-        await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
-        translated = copying.translate(error)
-        if translated is error:
-            raise
-        raise translated from error
-    return int(status.rpartition(" ")[2])
+        server.raise_translated(error, query, ())
+        raise
+    return [attribute.type for attribute in described.get_attributes()]
+
+
+def _failed(server: "ServerConnection", copying: Copying, error: BaseException) -> BaseException:
+    """The layer's own error, where there is one; the connection is told what became of it."""
+    own, step = error, copying.query.function
+    if not isinstance(error, Exception) or isinstance(error, TimeoutError):
+        # The server is told to stop, and only a reset waits until it has.
+        server.dirty = True
+    if copying.callers is not None:
+        # Of a TimeoutError the driver makes another one.
+        own = copying.callers
+    elif isinstance(error, Exception):
+        own = server.lost_by(error, step) or server.timed_out(error, step) or copying.translate(error)
+    if own is not error:
+        own.__cause__ = error
+    server.failed(own)
+    # A COPY that was not ended fails its transaction, also where the server never saw what was wrong.
+    server.failure = server.failure or own
+    return own
 
 
 def _compiled(
@@ -178,6 +211,9 @@ def _compiled(
     try:
         {prefix}for row in rows:
             {body}
+    except Exception as error:
+        copying.callers = error
+        raise
     finally:
         copying.number, copying.row = number, row
 """
