@@ -80,6 +80,8 @@ class TransactionBlock:
     async def begin(self) -> None:
         """BEGIN, on a connection that is known to be in no transaction."""
         server, options = self._server, self._options
+        if server.is_closed():
+            raise DatabaseUnavailable("the connection was lost before BEGIN")
         server.enter_transaction(options.isolation)
         begin = _begin_text(options.isolation, options.readonly, options.deferrable)
         try:

@@ -291,6 +291,7 @@ async def test_a_stream_is_prepared_anew_after_a_migration_made_it_stale(
         async with stream_books(db) as rows:
             return [title async for title in rows]
 
+    await settled(db)
     async with db.acquire() as other:
         assert await titles() == ["a"]
         await other.execute("alter table books alter column title type varchar(20)")
