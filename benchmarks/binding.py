@@ -1,22 +1,16 @@
-"""What binding costs, as ratios to the driver alone: interleaved rounds, the median of the ratios.
+"""What binding costs: tests of arguments, rows, streams and bulk."""
 
-python -m benchmarks.binding postgresql://127.0.0.1/postgres [--rounds 9]
-"""
-
-import argparse
-import asyncio
-import statistics
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import asyncpg
 
-from app.db import Database, Executor, Queries
+from app.db import Connection, Database, Executor, Queries
 from app.db.rows import RowType
+from benchmarks.contest import Contest, Ratio
 
 SQL = """
 -- name: get_number
@@ -32,7 +26,6 @@ copy bindery_benchmark (id, name, email, bio, even) from stdin;
 """
 COLUMNS = ("id", "name", "email", "bio", "even")
 COPIED = 100_000
-Work = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,47 +69,38 @@ async def copy_rows(db: Executor, *, rows: Iterable[Row]) -> int:
     ...
 
 
-async def seconds(work: Work, times: int) -> float:
-    """How long it takes to do it so many times."""
-    began = perf_counter()
-    for _ in range(times):
-        await work()
-    return perf_counter() - began
-
-
-async def report(name: str, ours: Work, theirs: Work, *, rounds: int, times: int) -> None:
-    """Print the speed of ours as a ratio to theirs: over 1 is faster."""
-    ratios: list[float] = []
-    await seconds(ours, 1)
-    for _ in range(rounds):
-        ratios.append(await seconds(theirs, times) / await seconds(ours, times))
-    print(f"{name:55} {statistics.median(ratios):5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
-
-
-async def measure(dsn: str, rounds: int) -> None:
-    """Everything, one after the other."""
+@asynccontextmanager
+async def contests(dsn: str, _: Path) -> AsyncGenerator[list[Contest]]:
+    """One contest for each thing that binding does."""
     async with Database(dsn, min_size=1, max_size=2) as db, db.acquire() as connection:
         driver = connection.driver
-        statement = await driver.prepare(queries.statements["get_number"].text)
-        query = queries.bound["get_number"]
-
-        async def bound() -> None:
-            await get_number(connection, number=1, other=2)
-
-        async def untested() -> None:
-            (await connection.run_query(query, (1, 2)))[0]
-
-        async def raw() -> None:
-            await statement.fetchrow(1, 2)
-
-        await report("two tested arguments / the same without tests", bound, untested, rounds=rounds, times=1000)
-        await report("a bound function / a prepared statement", bound, raw, rounds=rounds, times=1000)
-        await measure_rows(connection, driver, rounds)
-        await measure_copy(connection, driver, rounds)
+        yield [
+            await tests_of_arguments(connection),
+            await building_rows(driver),
+            streams(connection, driver),
+            await bulk(connection, driver),
+        ]
 
 
-async def measure_rows(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]", rounds: int) -> None:
-    """Building rows, and streaming them."""
+async def tests_of_arguments(connection: Connection) -> Contest:
+    """A call with two strict arguments, with and without their tests."""
+    query = queries.bound["get_number"]
+
+    async def tested() -> None:
+        await get_number(connection, number=1, other=2)
+
+    async def untested() -> None:
+        (await connection.run_query(query, (1, 2)))[0]
+
+    return Contest(
+        "one value, two strict arguments",
+        {"tested": [tested], "not tested": [untested]},
+        [Ratio("tested", "not tested")],
+    )
+
+
+async def building_rows(driver: "asyncpg.Connection[asyncpg.Record]") -> Contest:
+    """A thousand records that are there already, made into rows."""
     records = await driver.fetch(queries.statements["list_rows"].text)
     build = RowType(Row).list_builder(COLUMNS)
 
@@ -125,6 +109,13 @@ async def measure_rows(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]
 
     async def by_init() -> object:
         return [Row(*record) for record in records]
+
+    name = "the dataclass's own __init__"
+    return Contest("1,000 records to rows", {"compiled": [ours], name: [by_init]}, [Ratio("compiled", name)])
+
+
+def streams(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]") -> Contest:
+    """Twenty thousand rows, fetched while they are consumed."""
 
     async def stream() -> None:
         async with stream_rows(db) as rows:
@@ -136,12 +127,12 @@ async def measure_rows(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]
             async for _ in driver.cursor(queries.statements["stream_rows"].text, prefetch=500):
                 pass
 
-    await report("1,000 rows / the dataclass's own __init__", ours, by_init, rounds=rounds, times=20)
-    await report("20,000 rows of a stream / records of asyncpg's cursor", stream, cursor, rounds=rounds, times=1)
+    name = "asyncpg's cursor, records"
+    return Contest("20,000 rows of a stream", {"rows": [stream], name: [cursor]}, [Ratio("rows", name)])
 
 
-async def measure_copy(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]", rounds: int) -> None:
-    """Copying a hundred thousand rows."""
+async def bulk(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]") -> Contest:
+    """A hundred thousand rows into a table."""
     await driver.execute("create temp table bindery_benchmark (id bigint, name text, email text, bio text, even bool)")
     rows = [Row(n, f"name {n}", "mail", None, n % 2 == 0) for n in range(COPIED)]
     tuples = [(row.id, row.name, row.email, row.bio, row.even) for row in rows]
@@ -154,17 +145,5 @@ async def measure_copy(db: Executor, driver: "asyncpg.Connection[asyncpg.Record]
         await driver.copy_records_to_table("bindery_benchmark", columns=COLUMNS, records=tuples)
         await driver.execute("truncate bindery_benchmark")
 
-    await report("copying 100,000 rows / ready tuples", ours, theirs, rounds=rounds, times=1)
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="What binding costs, as ratios to the driver alone.")
-    parser.add_argument("dsn", help="any PostgreSQL; it only gets a temporary table")
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
-    asyncio.run(measure(options.dsn, options.rounds))
-
-
-if __name__ == "__main__":
-    main()
+    name = "copy_records_to_table(), ready tuples"
+    return Contest("100,000 rows by COPY", {"bound copy": [ours], name: [theirs]}, [Ratio("bound copy", name, 0.7)])

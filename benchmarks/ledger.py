@@ -172,11 +172,11 @@ async def run_ledger(count: int, seed: int) -> tuple[Outcome, Counter[str], list
     server = EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="bindery-ledger-")), keep=False)
     dsn = server.start()
     try:
-        control = await asyncpg.connect(dsn)
-        await control.execute(SCHEMA)
-        await control.close()
         # A server of the tests acknowledges before it writes, and may then lose what it acknowledged: not here.
         durable = {"synchronous_commit": "on"}
+        control = await asyncpg.connect(dsn, server_settings=durable)
+        await control.execute(SCHEMA)
+        await control.close()
         async with (
             Network(dsn) as network,
             Database(network.dsn, min_size=2, max_size=6, server_settings=durable) as database,

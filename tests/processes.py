@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx2
 import psutil
 
 from app.settings import Settings
@@ -44,6 +46,26 @@ def started(command: list[str], *, folder: Path, **settings: str) -> Generator[s
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def service(*options: str, folder: Path, **settings: str) -> Generator[tuple[subprocess.Popen[str], httpx2.Client]]:
+    """`python -m app` on a free port, when it listens, and a client of it."""
+    with started([sys.executable, "-m", "app", *options], folder=folder, PORT="0", **settings) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"Listening on (http://127\.0\.0\.1:\d+) \(docs at /docs, Ctrl-C stops\)\n", line)
+        assert found, line + process.communicate(timeout=TIMEOUT)[1]
+        with httpx2.Client(base_url=found[1], timeout=TIMEOUT) as client:
+            yield process, client
+
+
+def end(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str, str]:
+    """Exit code, output and errors of a process that is sent these signals."""
+    for number in numbers:
+        process.send_signal(number)
+    output, errors = process.communicate(timeout=TIMEOUT)
+    return process.returncode, output, errors
 
 
 def servers_of(folder: Path) -> list[int]:

@@ -5,18 +5,14 @@ import select
 import signal
 import socket
 import stat
-import subprocess
-import sys
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
 import psycopg
 import pytest
 
 from app.migrations import migration_ids
-from tests.processes import TIMEOUT, run, server_folder, servers_of, started
+from tests.processes import TIMEOUT, end, run, server_folder, servers_of, service
 
 KEY = "a key of the tests, long enough for HMAC-SHA-256"
 ANN = {"user": {"username": "ann", "email": "ann@example.org", "password": "ann's password"}}
@@ -27,25 +23,6 @@ def folder() -> Generator[Path]:
     """A working folder with room for an embedded server."""
     with server_folder() as postgres:
         yield postgres.parent
-
-
-@contextmanager
-def service(*options: str, folder: Path, **settings: str) -> Generator[tuple[subprocess.Popen[str], httpx2.Client]]:
-    """`python -m app` on a free port, when it listens, and a client of it."""
-    with started([sys.executable, "-m", "app", *options], folder=folder, PORT="0", **settings) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.fullmatch(r"Listening on (http://127\.0\.0\.1:\d+) \(docs at /docs, Ctrl-C stops\)\n", line)
-        assert found, line + process.communicate(timeout=TIMEOUT)[1]
-        with httpx2.Client(base_url=found[1], timeout=TIMEOUT) as client:
-            yield process, client
-
-
-def end(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str, str]:
-    for number in numbers:
-        process.send_signal(number)
-    output, errors = process.communicate(timeout=TIMEOUT)
-    return process.returncode, output, errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from app.db.queries import Query
     from app.db.server_connection import ServerConnection
 
+# What the driver itself takes for a value of these types, and nothing else: no test of ours, but for None.
+_REFUSED_BY_DRIVER = {"text": str, "varchar": str, "bpchar": str, "name": str, "bool": bool}
 _LINE = re.compile(r"COPY .*?, line (\d+)(?:, column (\S+?):?)?(?:$|:| )")
 
 
@@ -64,12 +66,19 @@ def copied_row(annotation: Any, target: CopyTarget, statement: Statement) -> Any
 
 
 class Copying:
-    """One COPY on its way: rows in, tuples out, and the number of the row that is being encoded."""
+    """One COPY on its way: rows in, tuples out.
+
+    Once it has stopped, `number` is that of the row it was at, and `callers` is what their source or a row was to blame
+    for: it stays the error that it is.
+    """
 
     def __init__(self, query: "Query", target: CopyTarget, types: Sequence[asyncpg.Type]) -> None:
         self.query = query
         self.target = target
         self.number = 0
+        self.row: Any = None
+        self._types = types
+        self.callers: Exception | None = None
         hints = dict(fields_of(query.declared_row))
         self._annotations = [hints[column] for column in target.columns]
         self._check_types(types)
@@ -79,6 +88,13 @@ class Copying:
         """The rows as tuples in the order of the columns; BadRow for a value that its field does not allow."""
         is_async = isinstance(rows, AsyncIterable)
         return _compiled(self, self._annotations, self._guards, is_async=is_async)(rows)
+
+    def doubt(self, index: int, variable: str, names: dict[str, Any]) -> str:
+        """Source of a condition that is true where a value has to be looked at; "" where the driver does."""
+        kinds = set(members(self._annotations[index]))
+        if kinds <= {_REFUSED_BY_DRIVER.get(self._types[index].name), type(None)}:
+            return "" if type(None) in kinds else f"{variable} is None"
+        return doubtful(self._annotations[index], variable, names)
 
     def _check_types(self, types: Sequence[asyncpg.Type]) -> None:
         for column, annotation, pg_type in zip(self.target.columns, self._annotations, types, strict=True):
@@ -99,8 +115,15 @@ class Copying:
             reason = error.args[0] if error.args else type(error).__name__
             return BadRow(self.query.function, int(found[1]), found[2] or self._column(error), reason)
         if isinstance(error, (TypeError, OverflowError)) and self.number:
-            return BadRow(self.query.function, self.number, None, str(error))
+            return self._encoding_problem(error)
         return error
+
+    def _encoding_problem(self, error: Exception) -> BadRow:
+        """BadRow for a row that the driver could not encode, with the column where its field does not allow it."""
+        for column, annotation in zip(self.target.columns, self._annotations, strict=True):
+            if problem := refusal(annotation)(getattr(self.row, column)):
+                return BadRow(self.query.function, self.number, column, problem)
+        return BadRow(self.query.function, self.number, None, str(error))
 
     def _column(self, error: asyncpg.PostgresError) -> str | None:
         name = error.constraint_name or ""
@@ -112,28 +135,56 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
     target = query.copy
     if target is None:
         raise query.fault("is no `copy … from stdin`")
+    server.running = query.function
+    async with server.one_session():
+        copying = Copying(query, target, await _column_types(server, query, target))
+        records: Any = copying.records(rows)
+        try:
+            status = await server.copy_records_to_table(
+                target.table,
+                schema_name=target.schema,
+                columns=target.columns,
+                records=records,
+                timeout=server.patience,
+            )
+        except BaseException as error:
+            # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.
+            await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
+            own = _failed(server, copying, error)
+            if own is error:
+                raise
+            raise own from error
+    return int(status.rpartition(" ")[2])
+
+
+async def _column_types(server: "ServerConnection", query: "Query", target: CopyTarget) -> list[asyncpg.Type]:
     try:
         described = await server.prepare(target.description(), timeout=server.patience)
     except asyncpg.SyntaxOrAccessError as error:
         raise query.fault(str(error)) from error
-    copying = Copying(query, target, [attribute.type for attribute in described.get_attributes()])
-    records: Any = copying.records(rows)
-    try:
-        status = await server.copy_records_to_table(
-            target.table,
-            schema_name=target.schema,
-            columns=target.columns,
-            records=records,
-            timeout=server.patience,
-        )
     except Exception as error:
-        # Whoever stops reading a generator in the middle has to close it: then it says which row it was at.
-        await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
-        translated = copying.translate(error)
-        if translated is error:
-            raise
-        raise translated from error
-    return int(status.rpartition(" ")[2])
+        server.raise_translated(error, query, ())
+        raise
+    return [attribute.type for attribute in described.get_attributes()]
+
+
+def _failed(server: "ServerConnection", copying: Copying, error: BaseException) -> BaseException:
+    """The layer's own error, where there is one; the connection is told what became of it."""
+    own, step = error, copying.query.function
+    if not isinstance(error, Exception) or isinstance(error, TimeoutError):
+        # The server is told to stop, and only a reset waits until it has.
+        server.dirty = True
+    if copying.callers is not None:
+        # Of a TimeoutError the driver makes another one.
+        own = copying.callers
+    elif isinstance(error, Exception):
+        own = server.lost_by(error, step) or server.timed_out(error, step) or copying.translate(error)
+    if own is not error:
+        own.__cause__ = error
+    server.failed(own)
+    # A COPY that was not ended fails its transaction, also where the server never saw what was wrong.
+    server.failure = server.failure or own
+    return own
 
 
 def _compiled(
@@ -144,7 +195,7 @@ def _compiled(
     lines: list[str] = []
     for index, annotation in enumerate(annotations):
         lines.append(f"v{index} = row.{copying.target.columns[index]}")
-        if doubt := doubtful(annotation, f"v{index}", names):
+        if doubt := copying.doubt(index, f"v{index}", names):
             names[f"reason_{index}"] = refusal(annotation)
             lines.append(f"if {doubt}: refuse(number, {index}, reason_{index}, v{index})")
     for index, reason in guards:
@@ -156,12 +207,15 @@ def _compiled(
     # The text is made of the field names of a class in our own modules; no input reaches it.
     source = f"""
 {prefix}def records(rows):
-    number = 0
+    number, row = 0, None
     try:
         {prefix}for row in rows:
             {body}
+    except Exception as error:
+        copying.callers = error
+        raise
     finally:
-        copying.number = number
+        copying.number, copying.row = number, row
 """
     exec(source, names)  # noqa: S102
     return names["records"]

@@ -95,6 +95,7 @@ class Database:
         self._pgbouncer = pgbouncer
         self._lease: Lease | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._connecting = False
 
     def __repr__(self) -> str:
         return f"<Database {server_name(self.dsn)}>"
@@ -105,14 +106,17 @@ class Database:
         Raises DatabaseUnavailable, which says which server and what to try; with `startup_wait` only when the server
         could not be reached for so long.
         """
-        if self._lease is not None:
+        if self._lease is not None or self._connecting:
             raise NotConnected("this Database is open already; close() it first")
         lease = Lease(self._opener(), self.options)
+        self._connecting = True
         try:
             await self._open_first(lease)
         except BaseException:
             await lease.close(0)
             raise
+        finally:
+            self._connecting = False
         self._lease = lease
         self._keeper = asyncio.create_task(Keeper(lease).run(), name=f"keeper of {self!r}")
 

@@ -72,6 +72,11 @@ def effects_of(sql: str, harmless: Collection[str] = ()) -> Effects:
     return Effects(touches_session, reads_only=not touches_session and not words & _WRITING)
 
 
+def is_one_statement(sql: str) -> bool:
+    """Whether the text is a single statement, with a semicolon at its end or without."""
+    return not _is_several([token for token in tokenize(sql) if not token.is_gap])
+
+
 def outlives_reset(sql: str) -> bool:
     """Whether raw SQL may leave behind what no reset undoes: statements of PREPARE, libraries of LOAD."""
     return _CLOSES_SESSION.search(sql) is not None

@@ -1,14 +1,14 @@
 """Reload in development: a changed SQL file takes effect on the next call, a broken one leaves what was good."""
 
 import logging
-from collections.abc import AsyncIterable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from app.db.binding import compile_function
 from app.db.errors import BindingError
 from app.db.queries import Executor, Queries, Query
-from app.db.signature import check_names
+from app.db.signature import read_signature
 from app.db.source import SQLFileError
 from app.db.sqlfile import load_statements
 
@@ -86,8 +86,8 @@ class WatchedFile:
         signature = self._queries.signatures[name]
         if statement is None:
             raise BindingError(f"{signature.where}: there is no statement {name!r} in {self._queries.path.name}")
-        if signature.copy is None:
-            check_names(signature.function, list(signature.hints), statement)
+        # Read anew, for it also says where rows are copied to.
+        signature = read_signature(signature.function, statement)
         return Query(statement, signature, self._queries, prefetch=self._good[name].prefetch)
 
 
@@ -103,12 +103,19 @@ class _Watched:
             query, lambda current: self._db.run_query(current, _ordered(query, current, arguments))
         )
 
-    def stream_query(self, query: Query, arguments: tuple[object, ...]) -> AbstractAsyncContextManager[Any]:
-        current = self._file.current(query.function)
-        return self._db.stream_query(current, _ordered(query, current, arguments))
+    @asynccontextmanager
+    async def stream_query(self, query: Query, arguments: tuple[object, ...]) -> AsyncGenerator[Any]:
+        async with AsyncExitStack() as stack:
+            yield await self._current(
+                query,
+                lambda current: stack.enter_async_context(
+                    self._db.stream_query(current, _ordered(query, current, arguments))
+                ),
+            )
 
     async def copy_rows(self, query: Query, rows: Iterable[Any] | AsyncIterable[Any]) -> int:
-        return await self._db.copy_rows(self._file.current(query.function), rows)
+        # What is wrong with a text shows before the first row is taken: all of them are left for the good one.
+        return await self._current(query, lambda current: self._db.copy_rows(current, rows))
 
     async def _current(self, query: Query, run: Callable[[Query], Any]) -> Any:
         current = self._file.current(query.function)

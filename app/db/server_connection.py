@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +113,10 @@ class ServerConnection(DriverConnection):
         finally:
             self.sent_at = NEVER
 
+    def one_session(self) -> AbstractAsyncContextManager[None]:
+        """For steps that must see the same session: here they do, since nobody else has it."""
+        return nullcontext()
+
     @contextmanager
     def awaiting_answer(self) -> Generator[None]:
         """For this block the server may be silent for as long as a statement may take, and not for longer."""
@@ -126,7 +130,7 @@ class ServerConnection(DriverConnection):
         """Run the layer's own SQL, without arguments; the command tag. DatabaseUnavailable, StatementTimeout."""
         self.sent_at = monotonic()
         try:
-            return await self.execute(sql)
+            return await super().execute(sql)
         except DRIVER_ERRORS as error:
             if unavailable := self.lost_by(error, step) or self.timed_out(error, step):
                 raise unavailable from error
@@ -163,17 +167,17 @@ class ServerConnection(DriverConnection):
             # A composite type changed. The statement ran and may have written: not again.
             self.prepared.clear()
             await self.reload_schema_state()
-        own = self.translated(error, query, arguments)
+        self.raise_translated(error, query, arguments)
+        raise error
+
+    def raise_translated(self, error: BaseException, query: Query, arguments: tuple[object, ...]) -> None:
+        """Remember what failed, and raise the layer's own error for the driver's; return where it has none."""
+        own = self.translated(error, query, arguments) if isinstance(error, Exception) else error
         if own is not error:
             own.__cause__ = error
         self.failed(own)
-        raise own
-
-    def raise_translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> None:
-        """Raise the layer's own error for the driver's; return where it has none."""
-        translated = self.translated(error, query, arguments)
-        if translated is not error:
-            raise translated from error
+        if own is not error:
+            raise own
 
     def translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> Exception:
         """The layer's own error for the driver's, or the same error where it has none."""

@@ -39,7 +39,7 @@ class Rows:
             with server.awaiting_answer():
                 prepared = server.prepared.get(query) or await server.prepare_query(query)
                 self._cursor, self._build = await prepared.cursor(self._arguments), prepared.rows
-        except Exception as error:
+        except BaseException as error:
             # A migration may have changed the columns: whoever asks next gets the statement prepared anew.
             server.prepared.pop(query, None)
             server.raise_translated(error, query, self._arguments)
@@ -69,7 +69,7 @@ class Rows:
         try:
             with self._server.awaiting_answer():
                 self._ready = iter(self._build(await self._cursor.fetch(self._query.prefetch)))
-        except Exception as error:
+        except BaseException as error:
             self._server.raise_translated(error, self._query, self._arguments)
             raise
 

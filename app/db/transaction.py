@@ -56,8 +56,6 @@ class TransactionBlock:
         self._savepoint = ""
 
     async def __aenter__(self) -> None:
-        if self._server.is_closed():
-            raise DatabaseUnavailable("the connection was lost before BEGIN")
         if self._server.is_in_transaction():
             await self._set_savepoint()
         else:
@@ -82,6 +80,8 @@ class TransactionBlock:
     async def begin(self) -> None:
         """BEGIN, on a connection that is known to be in no transaction."""
         server, options = self._server, self._options
+        if server.is_closed():
+            raise DatabaseUnavailable("the connection was lost before BEGIN")
         server.enter_transaction(options.isolation)
         begin = _begin_text(options.isolation, options.readonly, options.deferrable)
         try:
@@ -135,8 +135,6 @@ class TransactionBlock:
     async def _roll_back(self) -> None:
         """Undo the block; for a connection that is lost the server does it."""
         server = self._server
-        if server.is_closed():
-            return
         rollback = f"rollback to {self._savepoint}; release {self._savepoint}" if self._savepoint else "rollback"
         try:
             await server.send(rollback, "ROLLBACK")

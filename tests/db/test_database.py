@@ -160,6 +160,17 @@ async def test_close_waits_no_longer_than_told(database_url: str) -> None:
             await connection.fetchval("select 1")
 
 
+async def test_a_database_is_opened_once_even_by_two_at_the_same_moment(database_url: str) -> None:
+    db = Database(database_url, min_size=1)
+    first, second = await asyncio.gather(db.connect(), db.connect(), return_exceptions=True)
+    try:
+        assert first is None
+        assert isinstance(second, NotConnected)
+        assert db.statistics().size == 1
+    finally:
+        await db.close()
+
+
 @pytest.mark.parametrize(("min_size", "max_size"), [(-1, 1), (2, 1), (0, 0)])
 def test_sizes_that_make_no_pool_are_refused(min_size: int, max_size: int) -> None:
     with pytest.raises(ValueError, match=rf"min_size \({min_size}\) must be from 0 to max_size \({max_size}\)"):

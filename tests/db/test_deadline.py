@@ -60,3 +60,11 @@ async def test_the_servers_own_limit_is_the_same_error(database_url: str) -> Non
                 await connection.fetch("select pg_sleep(60)")
 
     assert isinstance(stopped.value.__cause__, asyncpg.QueryCanceledError)
+
+
+async def test_a_deadline_counts_the_wait_for_a_connection(database_url: str) -> None:
+    async with Database(database_url, min_size=1, max_size=1, acquire_timeout=60) as db, db.acquire():
+        waiting = asyncio.create_task(wait_and_count(db.within(0.1), seconds=0))
+        async with asyncio.timeout(20):
+            with pytest.raises(PoolTimeout):
+                await waiting

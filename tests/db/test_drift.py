@@ -78,12 +78,12 @@ async def test_a_column_that_changed_back_is_read_again(db: Database) -> None:
     assert await find_amount(db, id=1) == 5
 
 
-async def test_a_transaction_under_a_migration_runs_again(db: Database) -> None:
-    async with db.acquire() as one:
-        assert await one.run(find_amount, id=1) == 5
-    await db.execute("alter table entries alter column amount type bigint")
+async def test_a_transaction_under_a_migration_runs_again(database_url: str) -> None:
+    async with Database(database_url, min_size=1, max_size=1) as db:
+        assert await db.run(find_amount, id=1) == 5
+        await db.execute("alter table entries alter column amount type bigint")
 
-    assert await db.run(find_amount, id=1) == 5
+        assert await db.run(find_amount, id=1) == 5
 
 
 async def test_a_composite_that_grew_costs_one_failed_read(database_url: str, write_queries: WriteQueries) -> None:
@@ -102,3 +102,19 @@ async def test_a_composite_that_grew_costs_one_failed_read(database_url: str, wr
         with pytest.raises(asyncpg.OutdatedSchemaCacheError):
             await get_place(db)
         assert (await get_place(db))["country"] is None
+
+
+async def test_a_type_of_the_same_name_in_another_schema_is_another_type(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    await db.execute("create schema other; create type mood as enum ('good'); create type other.mood as enum ('good')")
+    await db.execute("create table moods (mood mood)")
+    queries = write_queries("-- name: list_moods\nselect mood from moods;\n")
+
+    @queries.bind
+    async def list_moods(db: Executor) -> list[str]: ...
+
+    assert await list_moods(db) == []
+    await db.execute("alter table moods alter column mood type other.mood using mood::text::other.mood")
+    with pytest.raises(BindingError, match=r"was public\.mood and is other\.mood"):
+        await list_moods(db)

@@ -42,7 +42,7 @@ async def test_a_lock_is_free_after_its_block(db: Database, error: type[Exceptio
 
 
 async def test_waiting_for_a_lock_has_an_end_and_leaves_nothing(db: Database) -> None:
-    async with db.lock("report"):
+    async with asyncio.timeout(20), db.lock("report"):
         with pytest.raises(StatementTimeout):
             async with db.lock("report", timeout=0.1):
                 raise AssertionError
@@ -52,10 +52,11 @@ async def test_waiting_for_a_lock_has_an_end_and_leaves_nothing(db: Database) ->
 
 async def test_a_block_whose_lock_is_lost_is_cancelled(db: Database) -> None:
     holders = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
-    with pytest.raises(LockLost):
-        async with db.lock("report"):
-            await db.execute(holders)
-            await asyncio.sleep(60)
+    async with asyncio.timeout(30):
+        with pytest.raises(LockLost):
+            async with db.lock("report"):
+                await db.execute(holders)
+                await asyncio.sleep(60)
 
 
 async def test_a_block_that_ends_just_when_its_lock_is_lost_is_told(db: Database) -> None:
@@ -65,7 +66,14 @@ async def test_a_block_that_ends_just_when_its_lock_is_lost_is_told(db: Database
             await db.execute(holders)
 
 
-async def test_a_time_out_of_the_block_stays_what_it_is(db: Database) -> None:
+async def test_a_time_out_raised_in_the_block_stays_what_it_is(db: Database) -> None:
+    with pytest.raises(TimeoutError, match="mine") as raised:
+        async with db.lock("report"):
+            raise TimeoutError("mine")
+    assert type(raised.value) is TimeoutError
+
+
+async def test_a_time_out_around_the_block_stays_what_it_is(db: Database) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), db.lock("report"):
             await asyncio.sleep(60)

@@ -76,3 +76,14 @@ async def test_a_channel_has_to_be_named(db: Database) -> None:
     with pytest.raises(ValueError, match="channel"):
         async with db.listen():
             raise AssertionError
+
+
+async def test_a_network_that_swallows_everything_is_a_gap_too(network: Network) -> None:
+    async with Database(network.dsn, min_size=0, keepalive=0.1) as db, db.listen("news") as received:
+        network.hold()
+        await asyncio.sleep(1)
+        network.release()
+        async with asyncio.timeout(20):
+            gap = await anext(received)
+
+    assert isinstance(gap, Gap)

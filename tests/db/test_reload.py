@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from itertools import count
 
 import pytest
@@ -12,6 +13,11 @@ from app.db import BindingError, Database, Executor, NotFound, Queries, reload_o
 
 WriteQueries = Callable[[str], Queries]
 _later = count(1_900_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    pages: int
 
 
 def rewrite(queries: Queries, text: str) -> None:
@@ -58,6 +64,18 @@ async def test_a_stream_is_reloaded_too(db: Database, write_queries: WriteQuerie
         assert [number async for number in rows] == [2]
 
 
+async def test_a_stream_that_is_reloaded_fetches_no_more_than_before(db: Database, write_queries: WriteQueries) -> None:
+    queries = write_queries("-- name: stream_numbers\nselect 1")
+
+    @queries.bind(prefetch=10)
+    def stream_numbers(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+
+    reload_on_change(queries)
+    rewrite(queries, "-- name: stream_numbers\nselect 100 / (20 - n) from generate_series(1, 30) as n")
+    async with stream_numbers(db) as rows:
+        assert [await anext(rows) for _ in range(10)] == [100 // (20 - n) for n in range(1, 11)]
+
+
 @pytest.mark.parametrize(
     ("broken", "place"),
     [
@@ -85,6 +103,90 @@ async def test_a_broken_file_is_logged_and_the_last_good_text_stays(
     assert "stay" in record.getMessage().splitlines()[-1]
     rewrite(queries, "-- name: get_one\nselect 3")
     assert await get_one(db) == 3
+
+
+async def test_a_file_may_be_gone_for_a_moment(
+    db: Database, write_queries: WriteQueries, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries = write_queries("-- name: get_one\nselect 1")
+
+    @queries.bind
+    async def get_one(db: Executor) -> int: ...
+
+    reload_on_change(queries)
+    queries.path.unlink()
+    with caplog.at_level(logging.ERROR, "app.db"):
+        assert [await get_one(db), await get_one(db)] == [1, 1]
+    assert [record.getMessage().splitlines()[0] for record in caplog.records] == [
+        "things.sql: No such file or directory"
+    ]
+    rewrite(queries, "-- name: get_one\nselect 2")
+    assert await get_one(db) == 2
+
+
+async def test_a_broken_stream_leaves_the_last_good_one(
+    db: Database, write_queries: WriteQueries, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries = write_queries("-- name: stream_numbers\nselect 1")
+
+    @queries.bind
+    def stream_numbers(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+
+    async def streamed() -> list[int]:
+        async with stream_numbers(db) as rows:
+            return [number async for number in rows]
+
+    reload_on_change(queries)
+    rewrite(queries, "-- name: stream_numbers\nselect nope")
+    with caplog.at_level(logging.ERROR, "app.db"):
+        assert [await streamed(), await streamed()] == [[1], [1]]
+    (record,) = caplog.records
+    assert record.getMessage().startswith('things.sql:2:8: column "nope" does not exist')
+    rewrite(queries, "-- name: stream_numbers\nselect 3")
+    assert await streamed() == [3]
+    rewrite(queries, "-- name: stream_numbers\nselect nope")
+    assert await streamed() == [3]
+    assert db.statistics().in_use == 0
+
+
+async def test_a_copy_is_reloaded_too(db: Database, write_queries: WriteQueries) -> None:
+    await db.execute("create table books (pages int); create table leaflets (pages int)")
+    queries = write_queries("-- name: copy_books\ncopy books (pages) from stdin")
+
+    @queries.bind
+    async def copy_books(db: Executor, *, rows: Iterable[Book]) -> int: ...
+
+    reload_on_change(queries)
+    rewrite(queries, "-- name: copy_books\ncopy leaflets (pages) from stdin")
+    assert await copy_books(db, rows=[Book(1)]) == 1
+    assert await db.fetchval("select count(*) from leaflets") == 1
+
+
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [
+        ("copy bookz (pages) from stdin", 'relation "bookz" does not exist'),
+        ("copy books (pagez) from stdin", "Book does not fit: no field for column 'pagez'"),
+        ("copy books (pages) to stdout", "things.sql:2:1: a statement that copies is"),
+        ("insert into books values (1)", "argument 'rows' has no :rows"),
+    ],
+)
+async def test_a_broken_copy_leaves_the_last_good_one_and_all_of_its_rows(
+    db: Database, write_queries: WriteQueries, caplog: pytest.LogCaptureFixture, broken: str, place: str
+) -> None:
+    await db.execute("create table books (pages int)")
+    queries = write_queries("-- name: copy_books\ncopy books (pages) from stdin")
+
+    @queries.bind
+    async def copy_books(db: Executor, *, rows: Iterable[Book]) -> int: ...
+
+    reload_on_change(queries)
+    rewrite(queries, f"-- name: copy_books\n{broken}")
+    with caplog.at_level(logging.ERROR, "app.db"):
+        assert await copy_books(db, rows=(Book(pages) for pages in (1, 2))) == 2
+    (record,) = caplog.records
+    assert place in record.getMessage()
+    assert [pages for (pages,) in await db.fetch("select pages from books order by pages")] == [1, 2]
 
 
 async def test_what_was_never_good_stays_an_error(db: Database, write_queries: WriteQueries) -> None:

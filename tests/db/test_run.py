@@ -214,9 +214,9 @@ async def test_without_a_token_a_commit_that_nobody_answers_is_not_repeated(
     running = asyncio.create_task(far.run(work))
     await while_it_commits(db)
     await network.cut()
+    await network.mend()
     with pytest.raises(CommitUnknown):
         await running
-    await network.mend()
 
     assert work.runs == 1
 
@@ -275,3 +275,55 @@ async def while_it_commits(db: Database) -> None:
     async with asyncio.timeout(30):
         while not await db.fetchval(asked):
             await asyncio.sleep(0.01)
+
+
+async def test_a_token_that_was_used_leaves_a_clean_connection(database_url: str) -> None:
+    token = uuid4()
+    async with Database(database_url, min_size=1, max_size=1) as db:
+        await db.run(Work(), token=token)
+        with pytest.raises(TokenUsed):
+            await db.run(Work(), token=token)
+        async with db.acquire() as connection:
+            assert not connection.is_in_transaction()
+
+
+async def test_a_duplicate_of_the_works_own_is_not_taken_for_its_token(db: Database) -> None:
+    async def work(tx: Connection) -> None:
+        await tx.execute("insert into entries values (1, 1), (1, 1)")
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await db.run(work, token=uuid4())
+
+
+async def test_an_error_after_the_proof_that_nothing_was_stored_is_raised_at_once(db: Database, far: Database) -> None:
+    await db.execute(SLOW_COMMIT)
+    runs: list[int] = []
+
+    async def work(tx: Connection) -> None:
+        runs.append(len(runs))
+        await add_entry(tx, id=1, amount=1)
+        if len(runs) > 1:
+            raise KeyError("mine")
+
+    running = asyncio.create_task(far.run(work, token=uuid4()))
+    await while_it_commits(db)
+    await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")
+
+    with pytest.raises(KeyError):
+        await running
+    assert (len(runs), await stored(db)) == (2, [])
+
+
+async def test_the_proof_does_not_wait_for_an_old_commit_beyond_the_deadline(
+    db: Database, far: Database, network: Network
+) -> None:
+    await db.execute(SLOW_COMMIT.replace("0.3", "60"))
+    running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=2))
+    await while_it_commits(db)
+    await network.cut()
+    await network.mend()
+    async with asyncio.timeout(30):
+        with pytest.raises(CommitUnknown):
+            await running
+
+    assert len(await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")) == 1

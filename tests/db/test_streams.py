@@ -5,16 +5,30 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 from asyncpg import Range
 
-from app.db import BadArgument, BindingError, Database, Executor, NotConnected, NotFound, Queries
+from app.db import (
+    BadArgument,
+    BindingError,
+    Database,
+    Executor,
+    NotConnected,
+    NotFound,
+    PoolTimeout,
+    Queries,
+    TransactionAborted,
+)
 
 WriteQueries = Callable[[str], Queries]
 Numbers = AbstractAsyncContextManager[AsyncIterator[int]]
+if TYPE_CHECKING:
+    Span = Range[datetime]
+else:  # asyncpg's classes are generic to the type checker only
+    Span = Range
 
 
 @pytest.fixture
@@ -32,10 +46,10 @@ def stream_numbers(write_queries: WriteQueries) -> Callable[..., Numbers]:
     return stream_numbers
 
 
-async def settled(db: Database) -> None:
-    """Wait until every connection is idle; fail when one is not given back."""
+async def settled(db: Database, in_use: int = 0) -> None:
+    """Wait until every other connection is idle; fail when one is not given back."""
     async with asyncio.timeout(10):
-        while db.statistics().in_use:
+        while db.statistics().in_use > in_use:
             await asyncio.sleep(0.005)
 
 
@@ -67,12 +81,51 @@ async def test_a_stream_left_early_gives_its_connection_back(
         await anext(rows)
 
 
+async def test_whoever_waits_is_told_where_a_stream_holds_the_connection(
+    database_url: str, stream_numbers: Callable[..., Numbers]
+) -> None:
+    async with (
+        Database(database_url, min_size=1, max_size=1, acquire_timeout=0.05) as db,
+        stream_numbers(db, count=10),
+    ):
+        with pytest.raises(PoolTimeout, match=r"last ran stream_numbers, acquired at .*test_streams\.py:\d+"):
+            await db.fetchval("select 1")
+
+
 async def test_an_exception_in_the_block_gives_the_connection_back(
     db: Database, stream_numbers: Callable[..., Numbers]
 ) -> None:
     with pytest.raises(KeyError):
         async with stream_numbers(db, count=100):
             raise KeyError
+    await settled(db)
+    assert await db.fetchval("select 1") == 1
+
+
+async def test_what_a_stream_writes_is_stored_unless_its_block_fails(db: Database, write_queries: WriteQueries) -> None:
+    @write_queries("-- name: stream_added\ninsert into books values (:title) returning title").bind
+    def stream_added(db: Executor, *, title: str) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    await db.execute("create table books (title text)")
+    async with stream_added(db, title="kept") as rows:
+        assert await anext(rows) == "kept"
+    with pytest.raises(KeyError):
+        async with stream_added(db, title="undone") as rows:
+            assert await anext(rows) == "undone"
+            raise KeyError
+    await settled(db)
+    assert [title for (title,) in await db.fetch("select title from books")] == ["kept"]
+
+
+async def test_a_stream_that_is_cancelled_while_it_begins_gives_its_connection_back(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    @write_queries("-- name: stream_things\nselect 1 from pg_sleep(:seconds::float8)").bind
+    def stream_things(db: Executor, *, seconds: float) -> Numbers: ...
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), stream_things(db, seconds=60):
+            pass
     await settled(db)
     assert await db.fetchval("select 1") == 1
 
@@ -134,6 +187,43 @@ async def test_a_stream_in_a_transaction_of_the_caller_sees_what_that_wrote(
         assert connection.is_in_transaction()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["select 1 / (:n::int - 1)", "select nope + :n::int", "select 1 / (:n::int - n) from generate_series(0, 2) as n"],
+)
+async def test_a_stream_that_fails_ends_its_transaction_and_is_why(
+    db: Database, write_queries: WriteQueries, text: str
+) -> None:
+    @write_queries(f"-- name: stream_things\n{text}").bind(prefetch=1)
+    def stream_things(db: Executor, *, n: int) -> Numbers: ...
+
+    failures: list[BaseException] = []
+    with pytest.raises(TransactionAborted) as aborted:
+        async with db.transaction() as tx:
+            try:
+                async with stream_things(tx, n=1) as rows:
+                    assert [number async for number in rows]
+            except (BindingError, asyncpg.DivisionByZeroError) as error:
+                failures.append(error)
+    assert aborted.value.__cause__ is failures[0]
+
+
+async def test_a_transaction_in_which_a_stream_was_cancelled_is_not_committed(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    @write_queries("-- name: stream_things\nselect 1 from pg_sleep(:seconds::float8)").bind
+    def stream_things(db: Executor, *, seconds: float) -> Numbers: ...
+
+    await db.execute("create table books (title text)")
+    with pytest.raises(TransactionAborted):
+        async with db.transaction() as tx:
+            await tx.execute("insert into books values ('a')")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), stream_things(tx, seconds=60):
+                    pass
+    assert await db.fetchval("select count(*) from books") == 0
+
+
 async def test_the_arguments_of_a_stream_are_strict(db: Database, stream_numbers: Callable[..., Any]) -> None:
     with pytest.raises(BadArgument, match="must be int, not float"):
         stream_numbers(db, count=1.5)
@@ -145,7 +235,7 @@ async def test_what_only_the_servers_types_tell_is_refused_by_a_stream_as_well(
     queries = write_queries("-- name: stream_days\nselect 1 where tstzrange(null, now()) && :span::tstzrange;\n")
 
     @queries.bind
-    def stream_days(db: Executor, *, span: Range[datetime]) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
+    def stream_days(db: Executor, *, span: Span) -> AbstractAsyncContextManager[AsyncIterator[int]]: ...
 
     with pytest.raises(BadArgument, match="time zone"):
         async with stream_days(db, span=Range(datetime(2026, 1, 1))):
@@ -161,6 +251,54 @@ async def test_what_a_stream_refers_to_may_be_gone_before_its_first_row(
         async with stream_articles(db, viewer_id=7):
             pass
     await settled(db)
+
+
+async def test_a_stream_that_cannot_begin_leaves_a_connection_out_of_any_transaction(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    @write_queries("-- name: stream_things\nselect 1 / :n::int").bind
+    def stream_things(db: Executor, *, n: int) -> Numbers: ...
+
+    async with db.acquire() as connection:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            async with stream_things(connection, n=0):
+                pass
+        assert not connection.is_in_transaction()
+        async with stream_things(connection, n=1) as rows:
+            assert [number async for number in rows] == [1]
+
+
+async def test_what_a_stream_leaves_in_its_session_is_reset(db: Database, write_queries: WriteQueries) -> None:
+    @write_queries("-- name: stream_locks\nselect pg_advisory_lock(7) is null").bind
+    def stream_locks(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[bool]]: ...
+
+    async with stream_locks(db) as rows:
+        assert [is_null async for is_null in rows] == [False]
+    await settled(db)
+    asked = "select count(*) from pg_locks join pg_database on oid = database where datname = current_database()"
+    assert await db.fetchval(f"{asked} and locktype = 'advisory'") == 0
+
+
+async def test_a_stream_is_prepared_anew_after_a_migration_made_it_stale(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    await db.execute("create table books (title varchar(10)); insert into books values ('a')")
+
+    @write_queries("-- name: stream_books\nselect title from books").bind
+    def stream_books(db: Executor) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    async def titles() -> list[str]:
+        async with stream_books(db) as rows:
+            return [title async for title in rows]
+
+    await settled(db)
+    async with db.acquire() as other:
+        assert await titles() == ["a"]
+        await other.execute("alter table books alter column title type varchar(20)")
+        with pytest.raises(asyncpg.InvalidCachedStatementError):
+            await titles()
+        await settled(db, in_use=1)
+        assert await titles() == ["a"]
 
 
 def test_a_stream_is_declared_without_async(write_queries: WriteQueries) -> None:

@@ -288,3 +288,52 @@ SLOW_COMMIT = """
     create constraint trigger slow after insert on entries deferrable initially deferred
     for each row execute function wait();
 """
+
+
+async def test_what_failed_before_a_transaction_does_not_count_in_it(db: Database) -> None:
+    async with db.acquire() as connection:
+        with pytest.raises(StatementTimeout):
+            await fail_at_deadline(connection)
+        async with connection.transaction():
+            await add_entry(connection, id=1, amount=1)
+
+    assert await stored(db) == [1]
+
+
+async def test_the_cause_is_what_the_server_refused_not_what_never_got_there(db: Database) -> None:
+    with pytest.raises(TransactionAborted) as aborted:
+        async with db.transaction() as tx:
+            with pytest.raises(BadArgument):
+                await add_entry(tx, id=2**40, amount=1)
+            with pytest.raises(asyncpg.DivisionByZeroError):
+                await fail_raw(tx)
+
+    assert type(aborted.value.__cause__) is asyncpg.DivisionByZeroError
+
+
+async def test_after_a_transaction_the_drivers_own_is_no_savepoint(db: Database) -> None:
+    async with db.acquire() as connection:
+        async with connection.transaction():
+            await add_entry(connection, id=1, amount=1)
+        async with connection.driver.transaction():
+            await add_entry(connection, id=2, amount=1)
+
+    assert await stored(db) == [1, 2]
+
+
+async def test_a_block_that_ends_while_a_statement_runs_in_it_stores_nothing(db: Database) -> None:
+    running: list[asyncio.Task[None]] = []
+    async with db.transaction() as other:
+        await add_entry(other, id=2, amount=1)
+        with pytest.raises(asyncpg.InterfaceError, match="another operation is in progress"):
+            async with db.transaction() as tx:
+                await add_entry(tx, id=1, amount=1)
+                # It waits for the other transaction.
+                running.append(asyncio.create_task(add_entry(tx, id=2, amount=1)))
+                await asyncio.sleep(0.05)
+    with pytest.raises((DatabaseUnavailable, Conflict)) as lost:
+        await running[0]
+
+    assert type(lost.value) is DatabaseUnavailable
+    assert await stored(db) == [2]
+    assert await is_unharmed(db)

@@ -9,7 +9,17 @@ import asyncpg
 import psycopg
 import pytest
 
-from app.db import CommitUnknown, Connection, Database, DatabaseUnavailable, Executor, Queries, StatementTimeout
+from app.db import (
+    CommitUnknown,
+    Connection,
+    Database,
+    DatabaseUnavailable,
+    Executor,
+    Queries,
+    StatementTimeout,
+    TransactionAborted,
+)
+from tests.network import Network
 
 
 @pytest.fixture
@@ -281,3 +291,29 @@ async def test_a_rollback_that_fails_on_a_living_connection_is_told(db: Database
                 raise KeyError
 
     assert await stored(db) == []
+
+
+async def test_savepoints_that_follow_each_other_have_the_same_name(network: Network) -> None:
+    async with Database(network.dsn, min_size=1) as db, db.transaction() as tx:
+        for _ in range(2):
+            async with tx.transaction(), tx.transaction():
+                pass
+
+    assert [sql for sql in network.statements if sql.startswith("savepoint")] == ["savepoint s1", "savepoint s2"] * 2
+
+
+async def test_a_savepoint_that_is_undone_does_not_make_good_what_nobody_saw_the_end_of_before(
+    network: Network, create_note: Callable[..., Any]
+) -> None:
+    async with Database(network.dsn, min_size=1) as db:
+        with pytest.raises(TransactionAborted, match="StatementTimeout"):
+            async with db.transaction() as tx:
+                network.hold()
+                with pytest.raises(StatementTimeout):
+                    await create_note(tx.within(0.1), key=1)
+                network.release()
+                with pytest.raises(KeyError):
+                    async with tx.transaction():
+                        raise KeyError("mine")
+
+        assert await db.fetchval("select count(*) from notes") == 0

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -120,6 +121,55 @@ async def test_a_statement_that_takes_too_long_is_stopped(bounced: str) -> None:
         with pytest.raises(StatementTimeout, match="statement timeout"):
             await db.fetchval("select pg_sleep(60)")
         assert await get_number(db, number=1) == 1
+
+
+async def test_raw_sql_without_arguments_has_the_settings_as_well(db: Database, direct: str, bounced: str) -> None:
+    asked = "insert into notes values (current_setting('jit') || ' ' || current_setting('statement_timeout'))"
+    assert await db.execute(asked) == "INSERT 0 1"
+    assert await db.execute(f"{asked}; {asked};") == "INSERT 0 1"
+    async with db.acquire() as connection:
+        await connection.execute("begin isolation level serializable")
+        await connection.execute(asked)
+        await connection.execute("commit")
+    assert [body for (body,) in await db.fetch("select body from notes")] == ["off 30s"] * 4
+    async with pool(bounced, pgbouncer=True, statement_timeout=0.1) as impatient:
+        with pytest.raises(StatementTimeout, match="statement timeout"):
+            await impatient.execute("select pg_sleep(60)")
+        assert await get_number(impatient, number=1) == 1
+
+
+async def test_an_error_in_raw_sql_points_into_that(db: Database) -> None:
+    for sql in ("select nope", "select 1; select nope from notes", "select 1 frm notes x"):
+        with pytest.raises(asyncpg.PostgresError) as refusal:
+            await db.execute(sql)
+        with pytest.raises(asyncpg.PostgresError) as same:
+            async with db.transaction() as tx:
+                await tx.execute(sql)
+        assert (refusal.value.position, str(refusal.value)) == (same.value.position, str(same.value))
+        assert refusal.value.position is not None
+
+
+async def test_what_refuses_a_transaction_runs_without_the_settings(db: Database, direct: str) -> None:
+    with psycopg.connect(direct, autocommit=True) as server:
+        server.execute(
+            "create procedure add_notes() language plpgsql as $$ begin"
+            " insert into notes values (current_setting('jit')); commit; insert into notes values ('second'); end $$"
+        )
+    assert await db.execute("vacuum notes;") == "VACUUM"
+    assert await db.execute("create index concurrently notes_body_idx on notes (body)") == "CREATE INDEX"
+    assert await db.execute("call add_notes()") == "CALL"
+    await db.execute("do $$ begin insert into notes values ('third'); commit; end $$")
+    assert [body for (body,) in await db.fetch("select body from notes")] == ["on", "second", "third"]
+    async with db.transaction() as tx:
+        with pytest.raises(asyncpg.ActiveSQLTransactionError):
+            async with tx.transaction():
+                await tx.execute("vacuum notes")
+
+
+async def test_several_statements_that_refuse_a_transaction_run_once(db: Database) -> None:
+    with pytest.raises(asyncpg.ActiveSQLTransactionError, match="VACUUM cannot run inside a transaction block"):
+        await db.execute("insert into notes values ('kept'); commit; vacuum notes")
+    assert await db.fetchval("select count(*) from notes") == 1
 
 
 async def test_a_cancelled_statement_harms_nobody(db: Database) -> None:
