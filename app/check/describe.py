@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from app.check.absence import Absence, prove_absences
-from app.check.cardinality import prove_at_most_one
-from app.check.catalog import load_catalog
-from app.check.comparisons import compared_parameters, tested_parameters
-from app.check.keys import load_keys
 from app.check.lineage import Lineage, lineage
-from app.check.nullability import prove_columns
+from app.check.proofs.absence import Absence, prove_absences
+from app.check.proofs.cardinality import prove_at_most_one
+from app.check.proofs.catalog import load_catalog
+from app.check.proofs.comparisons import compared_parameters, tested_parameters
+from app.check.proofs.keys import load_keys
+from app.check.proofs.nullability import prove_columns
+from app.check.proofs.tree import FUNCTION, Node, TreeError, parse_tree, single_query
 from app.check.schema import Schema
-from app.check.tree import FUNCTION, Node, TreeError, parse_tree, single_query
 from app.check.types import Connection, PgType
 from app.check.writes import breakable_constraints, filled_columns, forgotten_columns
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.check.proofs.tree import Node, Value, walk
 from app.check.schema import Schema
-from app.check.tree import Node, Value, walk
 from app.check.types import Connection
 from app.check.writes import written_columns
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.check.absence import Absence
 from app.check.describe import Description, Parameter, ResultColumn
 from app.check.lineage import Lineage
 from app.check.problems import Problem
+from app.check.proofs.absence import Absence
 from app.check.signatures import Signature, checked_text
 from app.check.types import PgType
 from app.db.source import Place, Source

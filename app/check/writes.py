@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from app.check.proofs.tree import Node, walk
 from app.check.schema import Schema, UniqueIndex
-from app.check.tree import Node, walk
 
 _UPDATE, _INSERT, _MERGE = 2, 3, 5
 _SUBQUERY, _VALUES = 1, 5

@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from app.check import scope
-from app.check.fuzz import main, run_fuzz
-from app.check.fuzz_statements import Statements
+from app.check.fuzz.run import main, run_fuzz
+from app.check.fuzz.statements import Statements
+from app.check.proofs import scope
 
 STATEMENTS = 150
 

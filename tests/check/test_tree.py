@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from app.check.tree import Node, TreeError, analysed_tree, parse_tree, single_query, walk
+from app.check.proofs.tree import Node, TreeError, analysed_tree, parse_tree, single_query, walk
 
 
 def node(text: str) -> Node:

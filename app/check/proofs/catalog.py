@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from app.check.functions import Functions, load_functions
-from app.check.tree import Node, parse_tree, single_query, walk
+from app.check.proofs.functions import Functions, load_functions
+from app.check.proofs.tree import Node, parse_tree, single_query, walk
 
 # A NOT NULL holds where rows are stored and checked: not for views and foreign tables, not while it is NOT VALID, and
 # for a parent only when every child has it too. A virtual column is computed when it is read, never checked by that.

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from app.check.catalog import Catalog
-from app.check.conditions import non_null_columns
-from app.check.joins import conditions, null_extended
-from app.check.kinds import Command, Returned
-from app.check.tree import Node, TreeError, walk
+from app.check.proofs.catalog import Catalog
+from app.check.proofs.conditions import non_null_columns
+from app.check.proofs.joins import conditions, null_extended
+from app.check.proofs.kinds import Command, Returned
+from app.check.proofs.tree import Node, TreeError, walk
 
 # Which of `column`, `old.column` and `new.column` are a row that is there. MERGE's own are left unknown but the first.
 _RETURNED: dict[int, set[Returned]] = {

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from app.check.kinds import Join
-from app.check.tree import Node, TreeError, walk
+from app.check.proofs.kinds import Join
+from app.check.proofs.tree import Node, TreeError, walk
 
 
 def join_kind(join: Node) -> Join:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from app.check.catalog import Catalog
-from app.check.kinds import Sublink
-from app.check.tree import Node
+from app.check.proofs.catalog import Catalog
+from app.check.proofs.kinds import Sublink
+from app.check.proofs.tree import Node
 
 Column = tuple[int, int]
 """A relation's index in the range table and the number of a column, from 1."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from app.check.joins import conjuncts
-from app.check.matching import mentioned, same_expression, without_relabelling
-from app.check.tree import Node, Value, parse_tree, walk
+from app.check.proofs.joins import conjuncts
+from app.check.proofs.matching import mentioned, same_expression, without_relabelling
+from app.check.proofs.tree import Node, Value, parse_tree, walk
 
 # Not deferrable ones, which a transaction may violate until it ends; not those of a parent with inherited children,
 # which have keys of their own. B-trees alone: an exclusion constraint over time is unique in another sense.

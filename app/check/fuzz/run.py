@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 import asyncpg
 import click
 
-from app.check.absence import Absence, prove_absences
-from app.check.cardinality import prove_at_most_one
-from app.check.catalog import load_catalog
-from app.check.fuzz_schema import create_schema
-from app.check.fuzz_sources import Relations
-from app.check.fuzz_statements import Statements
-from app.check.keys import load_keys
-from app.check.nullability import prove_columns
-from app.check.tree import analysed_tree
+from app.check.fuzz.schema import create_schema
+from app.check.fuzz.sources import Relations
+from app.check.fuzz.statements import Statements
+from app.check.proofs.absence import Absence, prove_absences
+from app.check.proofs.cardinality import prove_at_most_one
+from app.check.proofs.catalog import load_catalog
+from app.check.proofs.keys import load_keys
+from app.check.proofs.nullability import prove_columns
+from app.check.proofs.tree import analysed_tree
 
 STATEMENT_TIMEOUT = "2s"
 
@@ -145,7 +145,3 @@ async def _run(dsn: str | None, seed: int, count: int, first: int) -> Report:
         return await run_fuzz(connection, seed=seed, count=count, first=first)
     finally:
         await connection.close()
-
-
-if __name__ == "__main__":
-    main()

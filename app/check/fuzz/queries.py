@@ -3,8 +3,8 @@
 
 from collections.abc import Callable, Sequence
 
-from app.check.fuzz_expressions import Column
-from app.check.fuzz_sources import Sources, names_of
+from app.check.fuzz.expressions import Column
+from app.check.fuzz.sources import Sources, names_of
 
 
 class Queries(Sources):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.check.tree import Node, Value
+from app.check.proofs.tree import Node, Value
 
 # Where the text stood, how a conversion was spelt, and what the server works out itself.
 _NO_MATTER = frozenset({

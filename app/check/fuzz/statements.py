@@ -4,9 +4,9 @@
 import random
 from collections.abc import Sequence
 
-from app.check.fuzz_expressions import Column
-from app.check.fuzz_queries import Queries
-from app.check.fuzz_sources import Relations, Source, names_of
+from app.check.fuzz.expressions import Column
+from app.check.fuzz.queries import Queries
+from app.check.fuzz.sources import Relations, Source, names_of
 
 _WRITTEN = ["people", "things", "nothing", "plain", "ruled", "pieces", "parents", "doubtful"]
 _KEYED = ["people", "things", "links", "pairs"]

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from app.check.fuzz_expressions import TYPES, Column, Expressions
+from app.check.fuzz.expressions import TYPES, Column, Expressions
 
 Relations = Mapping[str, Sequence[tuple[str, str]]]
 _JOINS = ["join", "left join", "left join", "right join", "full join", "cross join"]

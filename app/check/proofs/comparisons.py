@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.check.tree import Node, Value, walk
+from app.check.proofs.tree import Node, Value, walk
 from app.check.writes import parameter_number
 
 _OPERATORS = frozenset(("OPEXPR", "SCALARARRAYOPEXPR"))

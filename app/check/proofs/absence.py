@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.check.catalog import Catalog
-from app.check.kinds import Command, TableKind
-from app.check.nullability import Prover
-from app.check.scope import Scope
-from app.check.tree import Node
+from app.check.proofs.catalog import Catalog
+from app.check.proofs.kinds import Command, TableKind
+from app.check.proofs.nullability import Prover
+from app.check.proofs.scope import Scope
+from app.check.proofs.tree import Node
 
 _WITH_ROWS = {TableKind.RELATION, TableKind.SUBQUERY, TableKind.FUNCTION, TableKind.VALUES, TableKind.CTE}
 

@@ -1,7 +1,7 @@
 """The type of an expression, which every kind of node keeps in a field of its own."""
 
-from app.check.kinds import Sublink
-from app.check.tree import Node
+from app.check.proofs.kinds import Sublink
+from app.check.proofs.tree import Node
 
 _FIELDS = {
     "VAR": "vartype",

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import asyncpg
 
-from app.check.joins import Step, join_kind, joins, relations, steps
-from app.check.keys import Keys, load_keys
-from app.check.kinds import Command, Join, SetOperation, TableKind
-from app.check.matching import mentioned
-from app.check.tree import Node, TreeError, analysed_tree
+from app.check.proofs.joins import Step, join_kind, joins, relations, steps
+from app.check.proofs.keys import Keys, load_keys
+from app.check.proofs.kinds import Command, Join, SetOperation, TableKind
+from app.check.proofs.matching import mentioned
+from app.check.proofs.tree import Node, TreeError, analysed_tree
 
 _LIMIT_COUNT = 0
 _BIGINT_OF_INTEGER = 481

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from app.check.scope import Scope
-from app.check.tree import Node
+from app.check.proofs.scope import Scope
+from app.check.proofs.tree import Node
 
 Proof: TypeAlias = Callable[[Node], bool]
 """Says of an expression in the same query that it is never null."""

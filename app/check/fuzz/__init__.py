@@ -1,0 +1,1 @@
+"""Tries the proofs on random statements over small tables full of nulls."""

@@ -1,0 +1,1 @@
+"""What is true of every row, whatever the data: proved by PostgreSQL's own analysed tree of a statement."""
