@@ -3,6 +3,7 @@
 import asyncio
 import difflib
 import time
+import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from app.check.scratch import ScratchError, scratch_database
 from app.check.signatures import bound_files, checked_text
 from app.check.writing import python_source
 from app.db.errors import BindingError
-from app.db.source import SQLFileError
+from app.db.source import SQLFileError, shown
 from app.db.statement import Statement
 
 
@@ -64,7 +65,7 @@ def check_command(project: Project) -> click.Command:
             raise click.UsageError("--offline needs no --server.")
         console = Console(soft_wrap=True, highlight=False)
         with _reported(console):
-            modules = project.load()
+            modules = _load(project)
             if offline:
                 started = time.perf_counter()
                 _finish(check_offline(project, modules), console, started)
@@ -82,15 +83,36 @@ def check_command(project: Project) -> click.Command:
     return check
 
 
+def _load(project: Project) -> Sequence[ModuleType]:
+    """The project's modules; what is wrong with their Python is one line, as what is wrong with a binding is."""
+    try:
+        return project.load()
+    except (BindingError, SQLFileError):
+        raise
+    except Exception as error:
+        raise click.ClickException(f"{_place(error)}: {type(error).__name__}: {error}") from None
+
+
+def _place(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = last.filename, last.lineno
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        file, line = error.filename, error.lineno
+    return f"{shown(Path(file))}:{line}"
+
+
 def _check(
     project: Project, modules: Sequence[ModuleType], server: str | None, console: Console, *, writes_lock: bool
 ) -> None:
     started = time.perf_counter()
     with _database(project, server) as dsn:
         report = asyncio.run(check_on_server(project, dsn, modules))
-    if writes_lock:
+    if not writes_lock:
+        report.others.extend(lock_problems(project, report))
+    elif len(report.described) == len(report.queries):
         project.lock.write_text(lock_text(report.described), encoding="utf-8")
-    report.others.extend(lock_problems(project, report))
+    else:
+        click.echo("The lock file stays as it was: it has to have every statement, and PostgreSQL refuses some.\n")
     _finish(report, console, started)
 
 

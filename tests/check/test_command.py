@@ -184,6 +184,8 @@ def test_a_statement_that_postgresql_refuses_is_shown_where_it_is_wrong(right: P
         (GET_NAME, bound("get_nam, id: int", "str"), "there is no statement 'get_nam' in people.sql; did you mean"),
         (GET_NAME, bound("get_name", "str"), "sql/people.sql:1:1: get_name: :id has no argument"),
         ("-- name: get_name\nselect 'x", RIGHT, "sql/people.sql:2:8: this string is opened by ' and never closed"),
+        (GET_NAME, "def get_name(:\n", "people.py:9: SyntaxError: invalid syntax"),
+        (GET_NAME, "import no_such_module\n", "people.py:9: ModuleNotFoundError: No module named 'no_such_module'"),
     ],
 )
 def test_what_fails_at_import_is_a_problem_and_no_traceback(
@@ -198,6 +200,17 @@ def test_what_fails_at_import_is_a_problem_and_no_traceback(
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert message in result.output
+
+
+def test_a_lock_without_some_statement_is_not_written(right: Planted) -> None:
+    before = right.project.lock.read_text()
+    right.write(GET_NAME.replace("name from", "nam from"), RIGHT)
+
+    result = run(right, "--lock")
+
+    assert result.exit_code == 1
+    assert result.output.startswith("The lock file stays as it was")
+    assert right.project.lock.read_text() == before
 
 
 @pytest.mark.parametrize(
