@@ -64,3 +64,10 @@ def test_a_seed_makes_the_same_statements_again() -> None:
     )
     assert first == again
     assert first != other
+
+
+def test_a_server_that_is_not_there_is_one_line() -> None:
+    result = CliRunner().invoke(main, ["--dsn", "postgresql://127.0.0.1:1/nowhere", "--count", "1"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: cannot connect: ")

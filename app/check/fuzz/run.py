@@ -139,7 +139,10 @@ def main(seed: int | None, count: int, first: int, dsn: str | None) -> None:
 
 
 async def _run(dsn: str | None, seed: int, count: int, first: int) -> Report:
-    connection = await asyncpg.connect(dsn)
+    try:
+        connection = await asyncpg.connect(dsn)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise click.ClickException(f"cannot connect: {error}") from None
     try:
         click.echo(f"PostgreSQL {connection.get_server_version().major}")
         return await run_fuzz(connection, seed=seed, count=count, first=first)
