@@ -83,8 +83,7 @@ def serve(migrates: bool, reloads: bool) -> None:
     """
     settings = load_settings()
     if reloads:
-        # Imported here for the same reason as below: a mistake in sql/ concerns nobody but the service.
-        from app.repositories import watch_sql  # noqa: PLC0415
+        from app.repositories import watch_sql  # noqa: PLC0415 - reads sql/: a mistake there is no other command's
 
         watch_sql()
     with bind(settings.host, settings.port) as listener:
@@ -186,8 +185,7 @@ def import_users_(file: Path, dry_run: bool) -> None:
     Example:
         python -m app import users people.csv --dry-run
     """
-    # Imported here: it reads sql/, and a mistake in there must not keep anyone from migrating.
-    from app.imports import ImportFailed, import_users  # noqa: PLC0415
+    from app.imports import ImportFailed, import_users  # noqa: PLC0415 - reads sql/: a mistake there is no other command's
 
     size = file.stat().st_size
 
@@ -206,10 +204,9 @@ def import_users_(file: Path, dry_run: bool) -> None:
 
 
 def _checker() -> click.Command:
-    # Imported when it is asked for: the running service has no part of the checker.
-    from app.check.command import check_command  # noqa: PLC0415
-    from app.check.project import Project  # noqa: PLC0415
-    from app.repositories import SQL  # noqa: PLC0415
+    from app.check.command import check_command  # noqa: PLC0415 - the running service has no part of the checker
+    from app.check.project import Project  # noqa: PLC0415 - the same
+    from app.repositories import SQL  # noqa: PLC0415 - reads sql/: a mistake there is no other command's
 
     return check_command(Project(_repositories, _scratch_server, apply_migrations, MIGRATIONS, SQL))
 
@@ -241,8 +238,7 @@ def _database() -> Generator[str]:
 
 
 def _serve(settings: Settings, listener: socket.socket, *, migrates: bool) -> None:
-    # Imported here: it reads sql/, and a mistake in there must not keep anyone from migrating.
-    from app.main import create_app  # noqa: PLC0415
+    from app.main import create_app  # noqa: PLC0415 - reads sql/: a mistake there must not stop a migration
 
     if migrates:
         apply_migrations(settings.migration_dsn)

@@ -106,11 +106,5 @@ def _signature(module: ModuleType, queries: Queries, query: Query) -> Signature:
 
 
 def _insert(target: CopyTarget) -> str:
-    table = ".".join(_quoted(name) for name in (target.schema, target.table) if name is not None)
     numbers = ", ".join(f"${number}" for number in range(1, len(target.columns) + 1))
-    # Names from an SQL file of our own, quoted; no input reaches it.
-    return f"insert into {table} ({', '.join(map(_quoted, target.columns))}) values ({numbers})"  # noqa: S608
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"insert into {target.quoted_table} ({target.quoted_columns}) values ({numbers})"  # noqa: S608 - quoted names

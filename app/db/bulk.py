@@ -31,11 +31,19 @@ class CopyTarget(NamedTuple):
     table: str
     columns: tuple[str, ...]
 
+    @property
+    def quoted_table(self) -> str:
+        """The table as SQL names it."""
+        return ".".join(_quoted(name) for name in (self.schema, self.table) if name is not None)
+
+    @property
+    def quoted_columns(self) -> str:
+        """The columns as SQL lists them."""
+        return ", ".join(map(_quoted, self.columns))
+
     def description(self) -> str:
         """A statement whose result has the types of the columns."""
-        table = ".".join(_quoted(name) for name in (self.schema, self.table) if name is not None)
-        # Names from an SQL file of our own, quoted; no input reaches it.
-        return f"select {', '.join(map(_quoted, self.columns))} from {table} where false"  # noqa: S608
+        return f"select {self.quoted_columns} from {self.quoted_table} where false"  # noqa: S608 - quoted names of ours
 
 
 def copy_target(statement: Statement) -> CopyTarget:
@@ -217,7 +225,7 @@ def _compiled(
     finally:
         copying.number, copying.row = number, row
 """
-    exec(source, names)  # noqa: S102
+    exec(source, names)  # noqa: S102 - made of the fields of a class of ours
     return names["records"]
 
 

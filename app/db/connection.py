@@ -1,9 +1,7 @@
 """The connection that a caller is lent, and the context manager that lends it."""
 
-import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,13 +12,12 @@ from app.db.deadline import Deadline
 from app.db.errors import NotConnected
 from app.db.lease import Lease
 from app.db.queries import Executor, Query
+from app.db.report import place_of_caller
 from app.db.server_connection import ServerConnection
 from app.db.streams import Stream
 from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock, TransactionOptions, options_of
 
 T = TypeVar("T")
-
-_LAYER = str(Path(__file__).parent)
 
 
 class Connection:
@@ -143,7 +140,7 @@ class Loan:
     def __init__(self, lease: Lease, timeout: float) -> None:
         self._lease = lease
         self._timeout = timeout
-        self._place = _place_of_caller()
+        self._place = place_of_caller()
 
     async def __aenter__(self) -> Connection:
         return self._begin(self._lease.take_fresh() or await self._lease.take(self._timeout))
@@ -190,11 +187,3 @@ class TransactionLoan(Loan):
             await self._block.__aexit__(exc_type, exc, traceback)
         finally:
             self._end()
-
-
-def _place_of_caller() -> tuple[str, int]:
-    """File and line of the call that led here: the nearest frame outside this layer."""
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, but without a public name
-    while frame.f_code.co_filename.startswith(_LAYER) and frame.f_back:
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno

@@ -64,7 +64,7 @@ def constructor(row_type: Any) -> Callable[..., Any]:
     source = f"def make({', '.join(names)}):\n    o = __draft__();{sets} o.__class__ = __row__{post_init}\n    return o"
     scope: dict[str, Any] = {"__draft__": draft, "__row__": row_type}
     # The text is made of the field names of a class in our own modules; no input reaches it.
-    exec(source, scope)  # noqa: S102
+    exec(source, scope)  # noqa: S102 - no input reaches it
     return scope["make"]
 
 

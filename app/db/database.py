@@ -1,10 +1,8 @@
 """Database: the pool of connections, and itself an executor of single statements."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -24,14 +22,12 @@ from app.db.prepared import rows_touched
 from app.db.queries import Executor, Query
 from app.db.retry import FORGET_TOKENS, Run, RunOptions
 from app.db.server import server_name
+from app.db.startup import open_first
 from app.db.statistics import PoolStatistics, snapshot
 from app.db.streams import LentStream
 from app.db.transaction import Isolation, options_of
 
 T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
-_BETWEEN_ATTEMPTS = 0.2
 
 
 class Database:
@@ -111,7 +107,7 @@ class Database:
         lease = Lease(self._opener(), self.options)
         self._connecting = True
         try:
-            await self._open_first(lease)
+            await open_first(lease)
         except BaseException:
             await lease.close(0)
             raise
@@ -294,20 +290,3 @@ class Database:
             return await server.run_query(query, arguments, ends)
         finally:
             lease.give(server)
-
-    async def _open_first(self, lease: Lease) -> None:
-        give_up = monotonic() + self.options.startup_wait
-        while not lease.connections:
-            try:
-                await lease.open_now()
-            except DatabaseUnavailable as error:
-                if monotonic() >= give_up:
-                    raise
-                _log.warning("waiting for the database: %s", error)
-                await asyncio.sleep(_BETWEEN_ATTEMPTS)
-        # The first one showed that the server answers.
-        opened = await asyncio.gather(
-            *(lease.open_now() for _ in range(1, self.options.min_size)), return_exceptions=True
-        )
-        for error in filter(None, opened):
-            raise error

@@ -78,7 +78,7 @@ class WatchedFile:
             fresh = {name: self._bound(statements.get(name), name) for name in self._good}
         except (SQLFileError, BindingError) as error:
             # The message shows the place in the SQL file; a traceback of ours would only bury it.
-            logger.error("%s\nthe last good texts of %s stay", error, self._queries.path.name)  # noqa: TRY400
+            logger.error("%s\nthe last good texts of %s stay", error, self._queries.path.name)  # noqa: TRY400 - the place in the file says it, a traceback would not
             return
         self._untried = {name: query for name, query in fresh.items() if query.text != self._good[name].text}
 

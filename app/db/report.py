@@ -1,5 +1,6 @@
 """What the pool was doing, in words: the second half of every time-out's message."""
 
+import sys
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from app.db.server_connection import ServerConnection
 if TYPE_CHECKING:
     from app.db.lease import Lease
 
+_LAYER = str(Path(__file__).parent)
 _SHOWN_STATEMENT = 60
 
 
@@ -24,6 +26,14 @@ def describe_pool(lease: "Lease", problem: str) -> str:
     if lease.last_error is not None:
         lines.append(f"the last attempt to connect failed: {lease.last_error}")
     return "\n  ".join(lines)
+
+
+def place_of_caller() -> tuple[str, int]:
+    """File and line of the call that led here: the nearest frame outside this layer."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, but without a public name
+    while frame.f_code.co_filename.startswith(_LAYER) and frame.f_back:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 def _describe(server: ServerConnection, now: float) -> str:

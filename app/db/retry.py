@@ -33,9 +33,9 @@ RETRIED = (
 )
 # The name is fixed: its migration comes along with the layer, and a name to configure could be configured wrong.
 _INSERT_TOKEN = "insert into commit_tokens (token) values ('{token}')"  # noqa: S105 - no secret
-_TOKEN_KEY = "commit_tokens_pkey"  # noqa: S105
+_TOKEN_KEY = "commit_tokens_pkey"  # noqa: S105 - no secret
 # An attempt whose end nobody has seen may still run: the proof waits for it, but not beyond the deadline.
-_AWAIT_TOKEN = "set local lock_timeout = {milliseconds}; {insert}; set local lock_timeout to default"  # noqa: S105
+_AWAIT_TOKEN = "set local lock_timeout = {milliseconds}; {insert}; set local lock_timeout to default"  # noqa: S105 - no secret
 # Far longer than any run() may take, since a token that is gone would prove that nothing was committed.
 FORGET_TOKENS = "delete from commit_tokens where created_at < now() - interval '1 day'"
 LONGEST_DEADLINE = 3600.0

@@ -1,13 +1,13 @@
 """Streams: rows fetched while they are consumed, by a server-side cursor in a transaction."""
 
 import asyncio
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from app.db.errors import DatabaseUnavailable, NotConnected
+from app.db.report import place_of_caller
 from app.db.transaction import TransactionBlock
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class LentStream:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Rows:
-        place = _place_of_caller()
+        place = place_of_caller()
         server = await self._borrow(place)
         try:
             return await self._begin(server)
@@ -188,11 +188,3 @@ def _give_back(lease: "Lease", server: "ServerConnection") -> None:
     if not server.is_closed() and server.is_in_transaction():
         server.dirty = True
     lease.give(server)
-
-
-def _place_of_caller() -> tuple[str, int]:
-    """File and line of the `async with`: the nearest frame of another file."""
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, but without a public name
-    while frame.f_code.co_filename == __file__ and frame.f_back:
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
