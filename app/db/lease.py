@@ -235,6 +235,8 @@ class Lease:
             self.evict(server, "closing")
         elif monotonic() > server.expires:
             self.evict(server, server.expiry)
+        elif server.beyond_reset:
+            self.evict(server, "reset")
         else:
             server.lent_at = monotonic()
             self._in_background(self._reset(server))

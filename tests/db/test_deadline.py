@@ -9,6 +9,7 @@ import pytest
 
 from app.db import Database, PoolTimeout, StatementTimeout
 from tests.db.ledger import create_entries, wait_and_count
+from tests.db.pools import until_idle
 
 SLEEPING = """
     select count(*) from pg_stat_activity
@@ -20,6 +21,8 @@ SLEEPING = """
 @pytest.fixture(autouse=True)
 async def entries(db: Database) -> None:
     await create_entries(db)
+    # No deadline is spent on the reset after that.
+    await until_idle(db)
 
 
 async def test_a_statement_in_time_is_left_alone(db: Database) -> None:
@@ -37,9 +40,9 @@ async def test_a_statement_is_stopped_at_its_deadline_on_the_server_too(db: Data
 
 
 async def test_statements_of_one_deadline_share_it(db: Database) -> None:
-    soon = db.within(0.2)
+    soon = db.within(0.5)
     await wait_and_count(soon, seconds=0)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)
     with pytest.raises(StatementTimeout):
         await wait_and_count(soon, seconds=0)
 
