@@ -74,6 +74,16 @@ def declared_fields(
             yield from declared_fields(nested, columns, f"{prefix}{name}.", optional_row=optional_row or own)
 
 
+def optional_rows(row_type: Any, columns: Sequence[str], prefix: str = "") -> Iterator[Declared]:
+    """The nested rows that may be None, by the beginning of the names of the columns that fill them."""
+    for name, annotation in fields_of(row_type):
+        nested = nested_row(annotation)
+        if nested is not None and not is_composite(prefix + name, columns):
+            if split_optional(annotation)[1]:
+                yield _field(row_type, name, annotation, prefix, "")
+            yield from optional_rows(nested, columns, f"{prefix}{name}.")
+
+
 def place_of(path: Path, line: int, column: int) -> Place:
     """A place by the numbers of a syntax tree: its columns count bytes, from 0."""
     source = path.read_text(encoding="utf-8").splitlines()[line - 1]

@@ -7,22 +7,19 @@ import asyncpg
 
 from app.check.lineage import Lineage, lineage
 from app.check.proofs.absence import Absence, prove_absences
+from app.check.proofs.analysis import analysed
 from app.check.proofs.cardinality import prove_at_most_one
 from app.check.proofs.catalog import load_catalog
 from app.check.proofs.comparisons import compared_parameters, tested_parameters
 from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
-from app.check.proofs.tree import FUNCTION, Node, TreeError, parse_tree, single_query
+from app.check.proofs.tree import Node, TreeError
 from app.check.schema import Schema
 from app.check.types import Connection, PgType
 from app.check.writes import breakable_constraints, filled_columns, forgotten_columns
 
 NO_LINEAGE = Lineage((), (), ())
 """That of a statement of which nothing is known."""
-
-_FUNCTION = """
-select oid, prosqlbody::text as body from pg_proc where pronamespace = pg_my_temp_schema() and proname = $1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,8 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
     columns = [(attribute.name, schema.type_of(attribute.type.oid)) for attribute in statement.get_attributes()]
     types = [parameter.name for parameter in parameters]
     try:
-        tree, origin = await _analyse(connection, schema, text, types)
+        async with analysed(connection, text, types) as (tree, function):
+            origin = await lineage(connection, schema, function, tree)
         catalog = await load_catalog(connection, tree)
         proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
         at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))
@@ -100,23 +98,6 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
         forgets=tuple(forgotten_columns(tree, schema)),
         lineage=origin,
     )
-
-
-async def _analyse(connection: Connection, schema: Schema, text: str, types: Sequence[str]) -> tuple[Node, Lineage]:
-    """The statement's tree and lineage: those of a function with this body, which is rolled back."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute(
-            f"create function {FUNCTION}({', '.join(types)}) returns void language sql begin atomic {text}\n; end"
-        )
-        row = await connection.fetchrow(_FUNCTION, FUNCTION.partition(".")[2])
-        if row is None:
-            raise TreeError("the server did not keep the statement")
-        tree = single_query(parse_tree(row["body"]))
-        return tree, await lineage(connection, schema, row["oid"], tree)
-    finally:
-        await transaction.rollback()
 
 
 def _parameters(tree: Node, schema: Schema, types: Sequence[PgType]) -> tuple[Parameter, ...]:

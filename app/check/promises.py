@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from app.check.columns import Filling, fillings
+from app.check.columns import fillings
 from app.check.declared import Declared
 from app.check.describe import Description, ResultColumn
 from app.check.exemptions import Exemptions
@@ -30,17 +31,34 @@ def check_rows(signature: Signature, description: Description, allowed: Exemptio
 
 
 def check_needless_optionals(pairs: Sequence[tuple[Signature, Description]]) -> Iterator[Problem]:
-    """The fields that may be None although every statement that fills them proves the column never null."""
-    filled: dict[str, list[tuple[Signature, Filling]]] = defaultdict(list)
+    """The fields and nested rows that may be None although no statement that fills them ever yields null for them."""
+    filled: dict[str, list[_Filled]] = defaultdict(list)
     for signature, description in pairs:
-        anywhere = [signature.place] * len(description.columns)
-        for filling in fillings(signature, description.columns, anywhere):
-            filled[str(filling.declared.place)].append((signature, filling))
+        for way in _filled(signature, description):
+            filled[str(way.declared.place)].append(way)
     for ways in filled.values():
-        signature, (declared, column, _) = ways[0]
+        signature, declared, proof = ways[0]
         is_either = signature.is_scalar and signature.query.cardinality == "optional"
-        if declared.optional and not is_either and all(filling.column.never_null for _, filling in ways):
-            yield _needless(signature, declared, column)
+        if declared.optional and not is_either and proof and all(way.proof for way in ways):
+            yield _needless(signature, declared, proof)
+
+
+class _Filled(NamedTuple):
+    """A field or a nested row as one statement fills it, and a column that keeps it from being None."""
+
+    signature: Signature
+    declared: Declared
+    proof: ResultColumn | None
+
+
+def _filled(signature: Signature, description: Description) -> Iterator[_Filled]:
+    columns = description.columns
+    for declared, column, _ in fillings(signature, columns, [signature.place] * len(columns)):
+        yield _Filled(signature, declared, column if column.never_null else None)
+    for row in signature.optional_rows([column.name for column in columns]):
+        # A row is None where all of its columns are null.
+        proofs = (column for column in columns if column.name.startswith(f"{row.name}.") and column.never_null)
+        yield _Filled(signature, row, next(proofs, None))
 
 
 def _needless(signature: Signature, declared: Declared, column: ResultColumn) -> Problem:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import get_type_hints
 
-from app.check.declared import Declared, declared, declared_fields, definition, original, place_of
+from app.check.declared import Declared, declared, declared_fields, definition, optional_rows, original, place_of
 from app.check.places import name_offset, parameter_offset
 from app.db.bulk import CopyTarget, copy_target
 from app.db.queries import Queries, Query
@@ -47,6 +47,12 @@ class Signature:
         # A null in `-> str | None` is the None that the type allows.
         nullable = optional or self.query.cardinality == "optional"
         return [dataclasses.replace(self.returns, name="", annotation=row_type, optional=nullable)]
+
+    def optional_rows(self, columns: Sequence[str]) -> list[Declared]:
+        """The nested rows that these columns of the result fill, and that may be None."""
+        if self.query.row_type is None or self.is_scalar:
+            return []
+        return list(optional_rows(split_optional(self.query.row_type.type)[0], columns))
 
     def locate_parameter(self, number: int, *, compared: bool = False) -> Place:
         """Where the parameter stands first, or first beside a comparison; of a COPY, where the column does."""

@@ -264,7 +264,7 @@ class ServerConnection(DriverConnection):
         super().add_query_logger(*args, **options)
 
     async def restore(self) -> None:
-        """Undo whatever raw SQL did to the session, unless it is `beyond_reset`; an error means that it did not work."""
+        """Undo whatever raw SQL did to the session, unless it is `beyond_reset`; an error means that this failed."""
         if self.is_in_transaction():
             # Someone's raw BEGIN, or a stream that was left in the middle.
             await self.execute("rollback")

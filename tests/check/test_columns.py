@@ -168,9 +168,34 @@ def test_a_null_inside_a_row_that_is_there_is_found(planted: Planted) -> None:
     "columns", ['owner_id as "owner.id"', '1 as "owner.id"', 'coalesce(people.id, 0) as "owner.id"']
 )
 def test_a_row_of_which_a_part_is_always_there_is_never_none(planted: Planted, columns: str) -> None:
-    (problem,) = outer_joined(planted, f'{columns}, people.name as "owner.nick"')
+    error, warning = outer_joined(planted, f'{columns}, people.name as "owner.nick"')
 
-    assert "the column owner.nick can be null" in problem
+    assert "the column owner.nick can be null" in error
+    assert "Pet.owner may be None, and no statement that fills it ever yields null" in warning
+
+
+def test_a_row_that_is_never_missing_is_a_warning(planted: Planted) -> None:
+    source = "from pets join people on people.id = owner_id and people.name <> :name"
+    optional = OPTIONAL.replace("nick: str", "nick: str | None")
+
+    assert outer_joined(planted, 'nick as "owner.nick", people.id as "owner.id"', optional, source) == [
+        "people.py:16:12: warning: Pet.owner may be None, and no statement that fills it ever yields null\n"
+        "    owner: Owner | None\n"
+        "           ^\n"
+        "  Python says     people.py:16:12: Pet.owner: Owner | None\n"
+        "  PostgreSQL says owner.id is bigint, never null\n"
+        "  To mend it      declare it `Pet.owner: Owner`"
+    ]
+
+
+def test_a_row_that_one_statement_may_miss_may_be_none(planted: Planted) -> None:
+    columns = 'people.id as "owner.id", people.name as "owner.nick"'
+    inner = OUTER_JOIN.replace("left join", "join")
+    listing = f"{PETS}select pets.name, {columns} {OUTER_JOIN};\n"
+    finding = f"-- name: find_pet\nselect pets.name, {columns} {inner} where pets.id = 1;\n"
+    functions = bound("list_pets, name: str", "list[Pet]", OPTIONAL) + bound("find_pet, name: str", "Pet | None")
+
+    assert planted.problems(listing + finding, functions) == []
 
 
 def test_a_row_of_two_outer_joins_can_be_there_in_part(planted: Planted) -> None:

@@ -3,7 +3,8 @@
 import asyncpg
 import pytest
 
-from app.check.proofs.tree import Node, TreeError, analysed_tree, parse_tree, single_query, walk
+from app.check.proofs.analysis import analysed_tree
+from app.check.proofs.tree import Node, TreeError, parse_tree, single_query, walk
 
 
 def node(text: str) -> Node:

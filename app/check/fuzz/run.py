@@ -20,11 +20,11 @@ from app.check.fuzz.schema import create_schema
 from app.check.fuzz.sources import Relations
 from app.check.fuzz.statements import Statements
 from app.check.proofs.absence import Absence, prove_absences
+from app.check.proofs.analysis import analysed_tree
 from app.check.proofs.cardinality import prove_at_most_one
 from app.check.proofs.catalog import load_catalog
 from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
-from app.check.proofs.tree import analysed_tree
 
 STATEMENT_TIMEOUT = "2s"
 

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import asyncpg
 
+from app.check.proofs.analysis import analysed_tree
 from app.check.proofs.joins import Step, join_kind, joins, relations, steps
 from app.check.proofs.keys import Keys, load_keys
 from app.check.proofs.kinds import Command, Join, SetOperation, TableKind
 from app.check.proofs.matching import mentioned
-from app.check.proofs.tree import Node, TreeError, analysed_tree
+from app.check.proofs.tree import Node, TreeError
 
 _LIMIT_COUNT = 0
 _BIGINT_OF_INTEGER = 481

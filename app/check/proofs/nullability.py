@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from app.check.proofs.analysis import analysed_tree
 from app.check.proofs.catalog import Catalog, load_catalog
 from app.check.proofs.expressions import never_null
 from app.check.proofs.kinds import SetOperation, Sublink, TableKind
 from app.check.proofs.result_types import result_type
 from app.check.proofs.scope import Scope, is_grouped_by_none
-from app.check.proofs.tree import Node, TreeError, analysed_tree
+from app.check.proofs.tree import Node, TreeError
 
 
 async def never_null_columns(connection: asyncpg.Connection, text: str, parameter_types: Sequence[str]) -> list[bool]:

@@ -1,13 +1,10 @@
-"""PostgreSQL's own analysis of a statement: the parsed, typed tree that it keeps of an SQL function's body."""
+"""The text in which PostgreSQL writes a parsed statement, pg_node_tree, as nodes to look at."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import asyncpg
-
-FUNCTION = "pg_temp.bindery_statement"
 # Brackets and white space inside a value are escaped by a backslash, quotes have no meaning to the tokenizer.
 _TOKEN = re.compile(r"[(){}]|(?:\\.|[^\s(){}\\])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -81,29 +78,6 @@ class Node:
 
 # `(i 1 2)` holds integers, `(o 1 2)` object ids, `(x 1 2)` transaction ids, `(b 1 2)` is a set.
 _LIST_KINDS = frozenset({"i", "o", "x", "b"})
-
-
-async def analysed_tree(connection: asyncpg.Connection, text: str, parameter_types: Sequence[str]) -> Node:
-    """The QUERY node of a statement with `$1` …, whose types are named as format_type() names them.
-
-    Nothing is executed and nothing stays: the statement becomes the body of a function that is rolled back. Raises
-    what the server says about the text, FeatureNotSupportedError for a statement that is no query, such as SHOW.
-    """
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        # `returns void` lets the body end in any statement; the line break ends a comment at the end of the text.
-        await connection.execute(
-            f"create function {FUNCTION}({', '.join(parameter_types)}) returns void language sql"
-            f" begin atomic {text}\n; end"
-        )
-        body = await connection.fetchval(
-            "select prosqlbody::text from pg_proc where pronamespace = pg_my_temp_schema() and proname = $1",
-            FUNCTION.partition(".")[2],
-        )
-    finally:
-        await transaction.rollback()
-    return single_query(parse_tree(body))
 
 
 def parse_tree(text: str) -> Value:
