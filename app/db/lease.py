@@ -26,6 +26,8 @@ SUSPECT = float("-inf")
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+# How long close() waits for connections that are being opened, in seconds: far longer than a server takes.
+_ON_THE_WAY = 1.0
 
 
 class Lease:
@@ -155,6 +157,9 @@ class Lease:
                 while len(self.connections) > len(self.idle):
                     self.changed.clear()
                     await self.changed.wait()
+                if self._tasks:
+                    # Cancelled in the middle of TLS, asyncpg would leave the socket to the garbage collector.
+                    await asyncio.wait(self._tasks, timeout=_ON_THE_WAY)
                 await asyncio.gather(*(server.close() for server in self.idle), return_exceptions=True)
         except TimeoutError:
             self.counters.evictions["closing"] += len(self.connections) - len(self.idle)

@@ -101,6 +101,34 @@ async def test_closing_waits_for_resets_and_tests(network: Network) -> None:
     assert others() <= before
 
 
+async def opening(network: Network, **settings: float) -> Database:
+    """A pool that is opening a connection, which the server holds up, and that nobody uses."""
+    db = Database(network.dsn, min_size=1, max_size=2, **settings)
+    await db.connect()
+    async with db.acquire():
+        network.hold()
+        waiting = asyncio.create_task(get_number(db, number=1))
+        await until(lambda: network.waiting)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    return db
+
+
+async def test_closing_waits_for_a_connection_that_is_being_opened(network: Network) -> None:
+    db = await opening(network)
+    closing = asyncio.create_task(db.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    network.release()
+    await closing
+
+
+async def test_closing_waits_but_a_moment_for_a_server_that_does_not_answer(network: Network) -> None:
+    db = await opening(network, connect_timeout=600)
+    async with asyncio.timeout(60):
+        await db.close()
+
+
 async def test_closing_does_not_wait_for_ever_and_says_so(database_url: str) -> None:
     db = Database(database_url, min_size=1, max_size=2, close_timeout=0.05)
     await db.connect()

@@ -1,3 +1,5 @@
+import asyncio
+import gc
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -7,6 +9,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from app.db import Database
 from app.settings import load_settings
 from tests.debian.conftest import UNCERTIFIED_HOST, DebianPostgres
 
@@ -99,3 +102,19 @@ async def test_statement_statistics_can_be_read(debian_postgres: DebianPostgres)
             assert await connection.fetchval("select count(*) from pg_stat_statements") > 0
     finally:
         await connection.close()
+
+
+def test_a_pool_that_closes_while_it_opens_connections_leaves_no_socket_open(debian_postgres: DebianPostgres) -> None:
+    async def close_after(seconds: float) -> None:
+        async with Database(debian_postgres.dsn, min_size=1, max_size=6) as db, db.acquire():
+            waiting = [asyncio.create_task(db.fetchval("select 1")) for _ in range(5)]
+            await asyncio.sleep(seconds)
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+
+    # Somewhere in these 30 milliseconds is every step of TLS and of the server's greeting.
+    for half_milliseconds in range(60):
+        asyncio.run(close_after(half_milliseconds / 2000))
+    # A socket that is left open is a warning then, and every warning an error.
+    gc.collect()
