@@ -101,9 +101,9 @@ async def test_closing_waits_for_resets_and_tests(network: Network) -> None:
     assert others() <= before
 
 
-async def opening(network: Network, **settings: float) -> Database:
+async def opening(network: Network, connect_timeout: float = 60) -> Database:
     """A pool that is opening a connection, which the server holds up, and that nobody uses."""
-    db = Database(network.dsn, min_size=1, max_size=2, **settings)
+    db = Database(network.dsn, min_size=1, max_size=2, connect_timeout=connect_timeout)
     await db.connect()
     async with db.acquire():
         network.hold()
