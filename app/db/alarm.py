@@ -42,6 +42,8 @@ class TimeLimits:
 
     def __init__(self) -> None:
         self.running: set[TimeLimit] = set()
+        # For current_task(), which would ask the system for the number of this process to find it.
+        self.loop = asyncio.get_running_loop()
         self.alarm = Alarm(self._expire)
 
     def until(self, ends: float) -> "TimeLimit":
@@ -69,7 +71,7 @@ class TimeLimit:
         self.expired = False
 
     def __enter__(self) -> Self:
-        self._task: asyncio.Task[Any] = asyncio.current_task()  # pyright: ignore[reportAttributeAccessIssue] - only a task awaits
+        self._task: asyncio.Task[Any] = asyncio.current_task(self._limits.loop)  # pyright: ignore[reportAttributeAccessIssue] - only a task awaits
         self._cancelling = self._task.cancelling()
         self._limits.running.add(self)
         self._limits.alarm.set(self.ends)

@@ -12,7 +12,6 @@ from app.db.deadline import Deadline
 from app.db.errors import NotConnected
 from app.db.lease import Lease
 from app.db.queries import Executor, Query
-from app.db.report import place_of_caller
 from app.db.server_connection import ServerConnection
 from app.db.streams import Stream
 from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock, TransactionOptions, options_of
@@ -133,14 +132,14 @@ class Connection:
 
 
 class Loan:
-    """`async with` lends a connection for the block; remembers who asked, and where."""
+    """`async with` lends a connection for the block; `place` is the file and line where that was asked for."""
 
     __slots__ = ("_connection", "_lease", "_place", "_server", "_timeout")
 
-    def __init__(self, lease: Lease, timeout: float) -> None:
+    def __init__(self, lease: Lease, timeout: float, place: tuple[str, int]) -> None:
         self._lease = lease
         self._timeout = timeout
-        self._place = place_of_caller()
+        self._place = place
 
     async def __aenter__(self) -> Connection:
         return self._begin(self._lease.take_fresh() or await self._lease.take(self._timeout))
@@ -166,8 +165,8 @@ class TransactionLoan(Loan):
 
     __slots__ = ("_block", "_options")
 
-    def __init__(self, lease: Lease, timeout: float, options: TransactionOptions) -> None:
-        super().__init__(lease, timeout)
+    def __init__(self, lease: Lease, timeout: float, place: tuple[str, int], options: TransactionOptions) -> None:
+        super().__init__(lease, timeout, place)
         self._options = options
 
     async def __aenter__(self) -> Connection:

@@ -20,6 +20,7 @@ from app.db.opener import Opener, Password
 from app.db.options import PoolOptions
 from app.db.prepared import rows_touched
 from app.db.queries import Executor, Query
+from app.db.report import place_of_caller
 from app.db.retry import FORGET_TOKENS, Run, RunOptions
 from app.db.server import server_name
 from app.db.startup import open_first
@@ -140,7 +141,8 @@ class Database:
 
         Waits `timeout` seconds (default: acquire_timeout) for a free one, then raises PoolTimeout.
         """
-        return Loan(self._open_lease(), self.options.acquire_timeout if timeout is None else timeout)
+        wait = self.options.acquire_timeout if timeout is None else timeout
+        return Loan(self._open_lease(), wait, place_of_caller())
 
     def transaction(
         self,
@@ -157,7 +159,8 @@ class Database:
         answered COMMIT, DatabaseUnavailable when the connection was lost before.
         """
         wait = self.options.acquire_timeout if timeout is None else timeout
-        return TransactionLoan(self._open_lease(), wait, options_of(isolation, readonly, deferrable))
+        options = options_of(isolation, readonly, deferrable)
+        return TransactionLoan(self._open_lease(), wait, place_of_caller(), options)
 
     async def run(
         self,

@@ -60,7 +60,7 @@ class Lease:
             if now - server.proven_at < self._test_after and not server.is_closed():
                 self.idle.pop()
                 server.lent_at = now
-                server.holder = asyncio.current_task()
+                server.holder = asyncio.current_task(self.limits.loop)
                 self.counters.acquires += 1
                 return server
         return None
@@ -74,7 +74,7 @@ class Lease:
         if self.closing:
             raise NotConnected("the Database is closed")
         began = monotonic()
-        task = asyncio.current_task()
+        task = asyncio.current_task(self.limits.loop)
         may_send = bool(self.idle) or self._may_open()
         if not may_send:
             self._refuse_hopeless(task)

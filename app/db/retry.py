@@ -10,10 +10,9 @@ the attempt goes on, and the one before can never be committed any more.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from itertools import count
 from time import monotonic
-from typing import Generic, TypeVar, cast
+from typing import Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +20,7 @@ import asyncpg
 from app.db.connection import Connection, TransactionLoan
 from app.db.errors import CommitUnknown, StatementTimeout, TokenUsed
 from app.db.lease import Lease
+from app.db.report import place_of_caller
 from app.db.transaction import Isolation, TransactionOptions, options_of
 
 T = TypeVar("T")
@@ -42,16 +42,16 @@ LONGEST_DEADLINE = 3600.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.02, 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How often and how long run() tries, in seconds, and what proves a commit. ValueError for what makes no sense."""
+class RunOptions(NamedTuple):
+    """How often and how long run() tries, in seconds, and what proves a commit."""
 
     isolation: Isolation | None
     attempts: int
     deadline: float
     token: UUID | None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """ValueError for what makes no sense."""
         if self.attempts < 1 or self.deadline <= 0:
             raise ValueError(f"attempts ({self.attempts}) and deadline ({self.deadline} s) must be more than 0")
         if self.token is not None and not isinstance(self.token, UUID):  # pyright: ignore[reportUnnecessaryIsInstance] - it becomes SQL
@@ -74,11 +74,13 @@ class RunOptions:
 class Run(Generic[T]):
     """One call of run()."""
 
-    __slots__ = ("_attempts", "_ends", "_function", "_lease", "_options", "_result", "_unproven")
+    __slots__ = ("_attempts", "_ends", "_function", "_lease", "_options", "_place", "_result", "_unproven")
 
     def __init__(self, lease: Lease, options: RunOptions, function: Callable[[Connection], Awaitable[T]]) -> None:
+        options.check()
         self._lease = lease
         self._options = options
+        self._place = place_of_caller()
         self._function = function
         self._ends = monotonic() + options.deadline
         self._unproven: CommitUnknown | None = None
@@ -125,7 +127,7 @@ class Run(Generic[T]):
     def _begin(self) -> TransactionLoan:
         left = self._ends - monotonic()
         options = self._options.transaction(left if self._unproven else None)
-        return TransactionLoan(self._lease, min(left, self._lease.options.acquire_timeout), options)
+        return TransactionLoan(self._lease, min(left, self._lease.options.acquire_timeout), self._place, options)
 
     def _is_proof(self, error: Exception) -> bool:
         """Whether the token is there already, by the attempt before; TokenUsed when it was there from the beginning."""
