@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.check.annotations import misfit, required_parts
 from app.check.declared import Declared
@@ -11,7 +11,9 @@ from app.check.exemptions import Exemptions
 from app.check.places import column_offsets
 from app.check.problems import Problem
 from app.check.signatures import Signature
-from app.check.types import python_type
+from app.check.types import is_array, python_type
+from app.db.annotations import element
+from app.db.fields import split_optional
 from app.db.source import Place
 
 
@@ -71,12 +73,29 @@ def _check(signature: Signature, filling: Filling, allowed: Exemptions, *, may_b
         yield _problem(
             signature, filling, f"the column {column.name} can be null, and the annotation does not allow None", mend
         )
+    if not reason:
+        yield from _inner_nulls(signature, filling, allowed)
 
-    for part in () if reason else required_parts(column.type, declared.annotation, column.name):
+
+def _inner_nulls(signature: Signature, filling: Filling, allowed: Exemptions) -> Iterator[Problem]:
+    """Nulls inside a value: among the elements of an array, and the parts of a composite."""
+    annotation, column = filling.declared.annotation, filling.column
+    if _needs_elements(column, annotation) and not allowed.allow("not null", f"{column.name}[]"):
+        message = f"an element of {column.name} can be null, and the annotation does not allow None"
+        mend = "let the elements be None, keep nulls out by `array_remove(…, null)`, or say"
+        yield _problem(signature, filling, message, f"{mend} `-- check: not null {column.name}[], because …`")
+    for part in required_parts(column.type, annotation, column.name):
         if not allowed.allow("not null", part):
             message = f"{part} can be null, as every part of a composite, and the annotation does not allow None"
             mend = f"let it be None, or say `-- check: not null {part}, because …`"
             yield _problem(signature, filling, message, mend)
+
+
+def _needs_elements(column: ResultColumn, annotation: Any) -> bool:
+    """Whether the annotation needs an array without nulls, and it is not proved to be one."""
+    of = element(annotation)
+    required = of not in (None, Any) and not split_optional(of)[1]
+    return required and is_array(column.type) and not column.holds_no_null
 
 
 def _nullable(annotation: str) -> str:
@@ -129,6 +148,8 @@ def _problem(signature: Signature, filling: Filling, message: str, mend: str) ->
     nulls = "never null" if column.never_null else "not proved never null"
     if declared.optional_row and not column.never_null:
         nulls += f" where {declared.optional_row} is there"
+    if _needs_elements(column, declared.annotation):
+        nulls += ", its elements not proved never null"
     return Problem(
         signature.name,
         place,

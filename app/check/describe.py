@@ -11,11 +11,12 @@ from app.check.proofs.analysis import analysed
 from app.check.proofs.cardinality import prove_at_most_one
 from app.check.proofs.catalog import load_catalog
 from app.check.proofs.comparisons import compared_parameters, tested_parameters
+from app.check.proofs.elements import prove_elements
 from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
 from app.check.proofs.tree import Node, TreeError
 from app.check.schema import Schema
-from app.check.types import Connection, PgType
+from app.check.types import Connection, PgType, is_array
 from app.check.writes import breakable_constraints, filled_columns, forgotten_columns
 
 NO_LINEAGE = Lineage((), (), ())
@@ -45,6 +46,8 @@ class ResultColumn:
     """Whether that is proved."""
     absence: Absence | None = None
     """Of a nested row's column: why it can be null, where an outer join is a reason."""
+    holds_no_null: bool = False
+    """Of an array: whether it is proved that no element of it is ever null."""
 
 
 def are_null_together(columns: Sequence[ResultColumn]) -> bool:
@@ -81,6 +84,7 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
             origin = await lineage(connection, schema, function, tree)
         catalog = await load_catalog(connection, tree)
         proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
+        elements = prove_elements(tree, catalog)
         at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))
     except (asyncpg.FeatureNotSupportedError, TreeError) as error:
         # A command such as SHOW, or a tree that is not known: nothing is proved, and nothing needs to be known of it.
@@ -89,8 +93,8 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
     return Description(
         parameters=_parameters(tree, schema, parameters),
         columns=tuple(
-            ResultColumn(name, type_, never, absence if "." in name else None)
-            for (name, type_), never, absence in zip(columns, proved, absences, strict=True)
+            ResultColumn(name, type_, never, absence if "." in name else None, no_null and is_array(type_))
+            for (name, type_), never, absence, no_null in zip(columns, proved, absences, elements, strict=True)
         ),
         at_most_one=at_most_one,
         unproved=unproved,

@@ -1,6 +1,7 @@
 """What a statement is allowed in spite of the checker, with the reason: lines such as
 
 -- check: not null author.username, because the join is on a foreign key
+-- check: not null tags[], because whoever writes them leaves nulls out
 -- check: one row, because settings has one row
 -- check: full scan of tags, because there are a few hundred
 -- check: null :viewer_id, because a stranger follows nobody
@@ -21,6 +22,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FORMS = (
     "not null <column>, because …",
+    "not null <column>[], because …",
     "one row, because …",
     "full scan of <table>, because …",
     "null :<parameter>, because …",
@@ -28,7 +30,7 @@ FORMS = (
 )
 
 _FORM = re.compile(
-    r"(?:one row|(?:not null|full scan of|conflict) (?P<subject>[\w.\"]+)|null :(?P<parameter>\w+))"
+    r"(?:one row|(?:not null|full scan of|conflict) (?P<subject>[\w.\"]+(?:\[\])?)|null :(?P<parameter>\w+))"
     r", because (?P<reason>.*\w.*)"
 )
 

@@ -16,6 +16,7 @@ from app.check.types import PgType
 from app.db.source import Place, Source
 
 _NOT_NULL = " not null"
+_NO_NULLS = " of no nulls"
 _ABSENCE = " beside "
 
 
@@ -119,7 +120,7 @@ def _entry(signature: Signature, description: Description) -> dict[str, Any]:
         "optional": [argument.name for argument in signature.arguments if argument.optional],
         "compared": [name for name, parameter in parameters if parameter.compared],
         "fills": {name: list(parameter.fills) for name, parameter in parameters if parameter.fills},
-        "columns": {column.name: column.type.name + _nulls(column) for column in description.columns},
+        "columns": {column.name: _column_text(column) for column in description.columns},
         "can_violate": list(description.can_violate),
         "reads": list(description.lineage.reads),
         "writes": list(description.lineage.writes),
@@ -146,18 +147,19 @@ def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> Entry:
     return Entry(text, entry["promises"], names, optional, description)
 
 
-def _nulls(column: ResultColumn) -> str:
-    absence = column.absence
+def _column_text(column: ResultColumn) -> str:
+    type_, absence = column.type.name + (_NO_NULLS if column.holds_no_null else ""), column.absence
     if column.never_null or absence is None:
-        return _NOT_NULL if column.never_null else ""
-    return (_NOT_NULL if absence.only else "") + _ABSENCE + absence.missing
+        return type_ + (_NOT_NULL if column.never_null else "")
+    return type_ + (_NOT_NULL if absence.only else "") + _ABSENCE + absence.missing
 
 
 def _column(name: str, text: str, types: Mapping[str, Any]) -> ResultColumn:
     known, _, missing = text.partition(_ABSENCE)
-    type_, is_not_null = _type(known.removesuffix(_NOT_NULL), types), known.endswith(_NOT_NULL)
+    type_, is_not_null = known.removesuffix(_NOT_NULL), known.endswith(_NOT_NULL)
     absence = Absence(missing, only=is_not_null) if missing else None
-    return ResultColumn(name, type_, is_not_null and not missing, absence)
+    type_, holds_no_null = _type(type_.removesuffix(_NO_NULLS), types), type_.endswith(_NO_NULLS)
+    return ResultColumn(name, type_, is_not_null and not missing, absence, holds_no_null)
 
 
 def _definitions(type_: PgType) -> dict[str, Any]:

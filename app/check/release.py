@@ -71,6 +71,8 @@ def _column_changes(old: Description, now: Description) -> Iterator[str]:
             yield f"the column {name} {change}"
         elif _is_known(before[name]) and not _is_known(column):
             yield f"the column {name} was never null and can be"
+        elif before[name].holds_no_null and not column.holds_no_null:
+            yield f"the column {name} held no nulls and can hold some"
 
 
 def _is_known(column: ResultColumn) -> bool:

@@ -124,6 +124,11 @@ def without_domain(type_: PgType) -> PgType:
     return type_
 
 
+def is_array(type_: PgType) -> bool:
+    """Whether it is an array, be it by a domain."""
+    return without_domain(type_).kind == "array"
+
+
 def python_type(type_: PgType) -> str:
     """The annotation that fits the type best, as it is written in Python."""
     write = _WRITTEN.get(type_.kind)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from app.check.describe import Description, Parameter, ResultColumn, are_null_together
 from app.check.signatures import checked_text
-from app.check.types import PgType, enum_class_name, python_type
+from app.check.types import PgType, enum_class_name, is_array, python_type
 from app.db.statement import Statement
 
 _MODULES = {
@@ -66,7 +66,8 @@ def _returns(name: str, description: Description, row: str) -> str:
     if not description.columns:
         return "None"
     one = _row_type(description, row)
-    if not description.at_most_one:
+    # A list is always one of rows.
+    if not description.at_most_one or one.startswith("list["):
         return f"list[{one}]"
     return f"{one} | None" if name.startswith("find_") and not one.endswith(" | None") else one
 
@@ -76,7 +77,10 @@ def _row_type(description: Description, row: str) -> str:
 
 
 def _column_type(column: ResultColumn) -> str:
-    return python_type(column.type) + ("" if column.never_null else " | None")
+    type_ = python_type(column.type)
+    if is_array(column.type) and not column.holds_no_null:
+        type_ = f"{type_[:-1]} | None]"
+    return type_ + ("" if column.never_null else " | None")
 
 
 def _dataclasses(name: str, columns: tuple[ResultColumn, ...]) -> Iterator[str]:

@@ -174,6 +174,19 @@ def test_a_row_of_which_a_part_is_always_there_is_never_none(planted: Planted, c
     assert "Pet.owner may be None, and no statement that fills it ever yields null" in warning
 
 
+def test_a_row_that_a_grouping_set_takes_a_part_of_is_there_in_part(planted: Planted) -> None:
+    columns = 'people.id as "owner.id", people.name as "owner.nick"'
+    source = f"{OUTER_JOIN} group by grouping sets ((pets.name, people.id, people.name), (pets.name, people.id))"
+    row = OPTIONAL.replace("    name: str\n", "    name: str | None\n")
+
+    problems = outer_joined(planted, columns, row, source)
+
+    assert [problem.partition(" error: ")[2].partition(",")[0] for problem in problems] == [
+        "the column owner.id can be null",
+        "the column owner.nick can be null",
+    ]
+
+
 def test_a_row_that_is_never_missing_is_a_warning(planted: Planted) -> None:
     source = "from pets join people on people.id = owner_id and people.name <> :name"
     optional = OPTIONAL.replace("nick: str", "nick: str | None")

@@ -47,6 +47,12 @@ PLANTED = [
         FIND_PET,
         "",
     ),
+    (
+        "-- name: get_nicks\n-- check: full scan of people, because of the test\n"
+        "select array_agg(nick) as nicks from people;\n",
+        bound("get_nicks", "list[list[str] | None]"),
+        "",
+    ),
     ("-- name: find\nselect id, name as nick from people where id = :id;\n", FIND, ""),
     (
         f"-- name: find\nselect {PET_OF_OWNER} from pets join people on people.id = owner_id where pets.id = :id;\n",

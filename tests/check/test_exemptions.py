@@ -43,7 +43,7 @@ def test_an_exemption_without_its_form_or_reason_is_a_problem(text: str) -> None
 
     assert str(problem).startswith(
         f"people.sql:2:1: error: the checker does not understand this line\n-- check: {text}\n^\n"
-        "  To mend it      write one of: `-- check: not null <column>, because …`; `-- check: one row, because …`;"
+        "  To mend it      write one of: `-- check: not null <column>, because …`; `-- check: not null <column>[],"
     )
 
 

@@ -1,5 +1,7 @@
 """What joins and conditions let be null."""
 
+import pytest
+
 from tests.check.proofs import Prove
 
 
@@ -67,3 +69,16 @@ async def test_returning_shows_the_row_after_its_conditions(prove: Prove) -> Non
     assert await prove(
         "update a set n = 3 from b left join a as c on c.id = b.a_id where b.id = a.id returning c.n"
     ) == [False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_is_kept", "right_is_kept"),
+    [("inner", True, True), ("left", True, False), ("right", False, True), ("full", False, False)],
+)
+async def test_a_condition_inside_a_side_holds_where_the_side_is_kept(
+    prove: Prove, kind: str, left_is_kept: bool, right_is_kept: bool
+) -> None:
+    side = "(a join b on a.x = b.id + 1)"
+
+    assert await prove(f"select a.x from {side} {kind} join a as c on c.n = a.n") == [left_is_kept]
+    assert await prove(f"select a.x from a as c {kind} join {side} on c.n = a.n") == [right_is_kept]

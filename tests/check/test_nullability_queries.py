@@ -82,3 +82,12 @@ async def test_columns_of_search_and_cycle_are_not_looked_into(prove: Prove) -> 
     recursion = "with recursive r (n) as (select 1 union all select n + 1 from r where n < 3)"
     text = f"{recursion} search breadth first by n set place cycle n set looped using trail select * from r"
     assert await prove(text) == [True, False, False, False]
+
+
+async def test_a_subquery_whose_functions_return_sets_may_have_no_row(prove: Prove) -> None:
+    assert await prove("select (select generate_series(1, 0) is null), (select 1 is null)") == [False, True]
+
+
+async def test_a_call_that_a_grouping_set_groups_by_is_nulled_by_another(prove: Prove) -> None:
+    assert await prove("select lower('A'), count(*) from a group by grouping sets (lower('A'), ())") == [False, True]
+    assert await prove("select upper(lower('A')) from a group by grouping sets (lower('A'), ())") == [False]

@@ -12,6 +12,7 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import asyncpg
 import click
@@ -23,6 +24,7 @@ from app.check.proofs.absence import Absence, prove_absences
 from app.check.proofs.analysis import analysed_tree
 from app.check.proofs.cardinality import prove_at_most_one
 from app.check.proofs.catalog import load_catalog
+from app.check.proofs.elements import prove_elements
 from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
 
@@ -41,6 +43,8 @@ class Report:
     """How many of those columns are proved never to be null."""
     nulls: int = 0
     """How many of them were null in some row."""
+    arrays: int = 0
+    """How many columns had arrays, and are proved to have none with a null in it."""
     at_most_one: int = 0
     """How many statements are proved to yield at most one row."""
     absences: int = 0
@@ -52,8 +56,9 @@ class Report:
         """One line with the counts."""
         return (
             f"{self.statements} statements, {self.refused} refused; of {self.columns} columns {self.never_null} proved"
-            f" never null and {self.absences} null with a missing row only, {self.nulls} seen null; {self.at_most_one}"
-            f" statements proved to yield one row at most; {len(self.unsound)} proofs wrong"
+            f" never null, {self.absences} null with a missing row only and {self.arrays} arrays without nulls,"
+            f" {self.nulls} seen null; {self.at_most_one} statements proved to yield one row at most;"
+            f" {len(self.unsound)} proofs wrong"
         )
 
 
@@ -94,18 +99,34 @@ async def _try(connection: asyncpg.Connection, text: str, name: str, report: Rep
     tree = await analysed_tree(connection, text, [])
     catalog = await load_catalog(connection, tree)
     proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
+    proved_arrays = [index for index, holds_no_null in enumerate(prove_elements(tree, catalog)) if holds_no_null]
+    arrays = [index for index in proved_arrays if any(isinstance(row[index], list) for row in rows)]
     one = prove_at_most_one(tree, await load_keys(connection, tree))
     nulls = {index for row in rows for index, value in enumerate(row.values()) if value is None}
     report.columns += len(proved)
     report.never_null += sum(proved)
     report.nulls += len(nulls)
+    report.arrays += len(arrays)
     report.at_most_one += one.proved
     report.absences += sum(absence is not None and absence.only for absence in absences)
     wrong = [f"column {index + 1} is null" for index in sorted(nulls) if proved[index]]
+    wrong += _holding_nulls(arrays, rows)
     if one.proved and len(rows) > 1:
         wrong.append(f"there are {len(rows)} rows")
     wrong += _torn(absences, rows)
     report.unsound += [f"{name}: {fault}:\n{text}" for fault in wrong]
+
+
+def _holding_nulls(arrays: Sequence[int], rows: Sequence[asyncpg.Record]) -> Iterator[str]:
+    """Those of these columns, arrays that are proved to hold no null, that hold one."""
+    for index in arrays:
+        if any(_has_null(row[index]) for row in rows if row[index] is not None):
+            yield f"column {index + 1} holds a null"
+
+
+def _has_null(value: Any) -> bool:
+    """Whether an array, of any number of dimensions, has a null in it."""
+    return any(map(_has_null, cast("list[Any]", value))) if isinstance(value, list) else value is None
 
 
 def _torn(absences: Sequence[Absence | None], rows: Sequence[asyncpg.Record]) -> Iterator[str]:

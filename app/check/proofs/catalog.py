@@ -35,6 +35,7 @@ where relkind = 'v' and ev_type = '1' and is_instead and ev_class = any ($1::oid
 _RULED = "select ev_class::int8 from pg_rewrite where ev_type <> '1' and ev_class = any ($1::oid[])"
 _OPERATORS = "select oid::int8, oprcode::oid::int8 from pg_operator where oid = any ($1::oid[])"
 _STRICT = "select oid::int8 from pg_proc where proisstrict and not proretset and oid = any ($1::oid[])"
+_ARRAYS = "select oid::int8 from pg_type where typcategory = 'A'"
 # The conversions that set operations apply on their own, without a trace in the tree.
 _CASTS = """
 select castsource::int8, casttarget::int8 from pg_cast
@@ -59,12 +60,15 @@ class Catalog:
     """Functions that are null for null and return a single value."""
     casts: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     """Source and target type of the built-in implicit conversions."""
+    arrays: set[int] = field(default_factory=set[int])
+    """The types of arrays."""
 
 
 async def load_catalog(connection: asyncpg.Connection, tree: Node) -> Catalog:
     """What there is to know about this tree, and about those of the views that it reads."""
     catalog = Catalog(await load_functions(connection))
     catalog.casts = {(row[0], row[1]) for row in await connection.fetch(_CASTS)}
+    catalog.arrays = {row[0] for row in await connection.fetch(_ARRAYS)}
     trees, seen = [tree], set[int]()
     while trees:
         relations = _numbers_of("relid", trees) - seen

@@ -5,6 +5,7 @@ more often than it seems: substring() with a pattern, to_char() with an empty fo
 the time of an infinite timestamp, the sum of two closed paths. So only what is listed here counts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -64,6 +65,20 @@ GROUP_AGGREGATES = ["max", "min", "sum", "avg", "bool_and", "bool_or", "every", 
 # Over a group, these keep nulls as members of what they return.
 COLLECTING_AGGREGATES = ["array_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"]
 
+# What becomes of the elements of an array is known of these; array_agg() of arrays is another function of that name.
+ARRAY_FUNCTIONS = {
+    "array_append(anycompatiblearray,anycompatible)": "array_append",
+    "array_prepend(anycompatible,anycompatiblearray)": "array_prepend",
+    "array_cat(anycompatiblearray,anycompatiblearray)": "array_cat",
+    "array_remove(anycompatiblearray,anycompatible)": "array_remove",
+    "trim_array(anyarray,int4)": "trim_array",
+    "string_to_array(text,text)": "string_to_array",
+    "regexp_split_to_array(text,text)": "regexp_split_to_array",
+    "regexp_split_to_array(text,text,text)": "regexp_split_to_array",
+    "array_agg(anynonarray)": "array_agg",
+    "array_agg(anyarray)": "array_agg of arrays",
+}
+
 _NAMED = "select array_agg(to_regprocedure('pg_catalog.' || name)::oid) from unnest($1::text[]) as name"
 # PostgreSQL demands of a B-tree's comparisons that they never return null for values; <> is the negation of one.
 _COMPARISONS = """
@@ -109,6 +124,8 @@ class Functions:
     """Over a group of rows: not null where no argument is."""
     collecting_aggregates: frozenset[int]
     """Over a group of rows: never null."""
+    array_functions: Mapping[int, str]
+    """Those that return arrays, by name."""
 
 
 # A server's built-in functions do not change, and every statement needs them.
@@ -139,6 +156,9 @@ async def _load(connection: asyncpg.Connection) -> Functions:
         never_null_window_functions=await named(NEVER_NULL_WINDOW_FUNCTIONS),
         group_aggregates=await by_query(_AGGREGATES, GROUP_AGGREGATES),
         collecting_aggregates=await by_query(_AGGREGATES, COLLECTING_AGGREGATES),
+        array_functions=dict(
+            zip(await connection.fetchval(_NAMED, list(ARRAY_FUNCTIONS)), ARRAY_FUNCTIONS.values(), strict=True)
+        ),
     )
 
 

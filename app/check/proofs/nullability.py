@@ -56,7 +56,7 @@ class Prover:
             return False
         if scope.has_grouping_sets and entry.number("ressortgroupref"):
             return False
-        return self._expression(expression, scope)
+        return self.expression(expression, scope)
 
     def _set_operation(self, operation: Node, scope: Scope, column: int) -> bool:
         left, right = (operation.child(side) for side in ("larg", "rarg"))
@@ -85,15 +85,16 @@ class Prover:
             proved = self.column(inner, column)
         return proved and (given == wanted or (given, wanted) in self._catalog.casts)
 
-    def _expression(self, expression: Node, scope: Scope) -> bool:
+    def expression(self, expression: Node, scope: Scope) -> bool:
+        """Whether an expression in this query is never null."""
         if expression.tag == "VAR":
-            return self._variable(expression, scope.enclosing(expression.number("varlevelsup")))
+            return self.variable(expression, scope.enclosing(expression.number("varlevelsup")))
         # A grouping set nulls the whole of an expression that another set groups by.
         if scope.has_grouping_sets and not is_grouped_by_none(expression):
             return False
         if expression.tag == "SUBLINK":
             return self._sublink(expression, scope)
-        return never_null(expression, scope, lambda part: self._expression(part, scope))
+        return never_null(expression, scope, lambda part: self.expression(part, scope))
 
     def _sublink(self, sublink: Node, scope: Scope) -> bool:
         kind, query = sublink.number("subLinkType"), sublink.child("subselect")
@@ -104,7 +105,8 @@ class Prover:
         inner = Scope(query, scope, self._catalog)
         return inner.is_one_row() and self.column(inner, 1)
 
-    def _variable(self, variable: Node, scope: Scope) -> bool:
+    def variable(self, variable: Node, scope: Scope) -> bool:
+        """Whether a VAR of this query is never null."""
         column = variable.number("varattno")
         # Whole rows and system columns are not looked into.
         if column <= 0 or scope.has_grouping_sets or scope.may_be_nulled(variable):
@@ -118,25 +120,26 @@ class Prover:
         table = scope.table(index)
         match table.number("rtekind"):
             case TableKind.RELATION:
-                proved = self._relation_column(scope, index, column)
+                proved = self.relation_column(scope, index, column)
             case TableKind.SUBQUERY:
                 query = table.child("subquery")
                 proved = query is not None and self.column(Scope(query, scope, self._catalog), column)
             case TableKind.JOIN:
-                proved = self._expression(table.children("joinaliasvars")[column - 1], scope)
+                proved = self.expression(table.children("joinaliasvars")[column - 1], scope)
             case TableKind.FUNCTION:
-                proved = self._function_column(table, column)
+                proved = self.function_column(table, column)
             case TableKind.VALUES:
-                proved = all(self._expression(row[column - 1], scope) for row in table.rows("values_lists"))
+                proved = all(self.expression(row[column - 1], scope) for row in table.rows("values_lists"))
             case TableKind.CTE:
                 proved = self._cte_column(scope, table, column)
             case TableKind.GROUP:
-                proved = self._expression(table.children("groupexprs")[column - 1], scope)
+                proved = self.expression(table.children("groupexprs")[column - 1], scope)
             case _:
                 proved = False
         return proved
 
-    def _relation_column(self, scope: Scope, index: int, column: int) -> bool:
+    def relation_column(self, scope: Scope, index: int, column: int) -> bool:
+        """Whether a column of a table or view that a query joins is never null in its rows."""
         relation = scope.table(index).number("relid")
         if index == scope.target and (relation in self._catalog.ruled or relation in self._catalog.views):
             return False
@@ -144,7 +147,8 @@ class Prover:
             return self.column(Scope(view, None, self._catalog), column)
         return (relation, column) in self._catalog.not_null
 
-    def _function_column(self, table: Node, column: int) -> bool:
+    def function_column(self, table: Node, column: int) -> bool:
+        """Whether a column of a function in FROM is never null in its rows."""
         functions = table.children("functions")
         # Of several functions in ROWS FROM the shorter ones go on with nulls.
         if len(functions) != 1 or column != 1:
