@@ -6,6 +6,7 @@ import pytest
 from tests.check import conftest, test_fuzz
 from tests.check.test_cardinality import *  # noqa: F403 - every test of the module
 from tests.check.test_cardinality import ProveRows
+from tests.check.test_elements import *  # noqa: F403 - every test of the module
 from tests.check.test_nullability import *  # noqa: F403 - every test of the module
 from tests.check.test_nullability_joins import *  # noqa: F403 - every test of the module
 from tests.check.test_nullability_queries import *  # noqa: F403 - every test of the module
