@@ -169,7 +169,7 @@ class EmbeddedPostgres:
         if not pid_file.exists():
             return
         # Imported here: it comes with the programs, which are optional.
-        import psutil  # noqa: PLC0415
+        import psutil  # noqa: PLC0415 - of the extra; production is without it
 
         pid = int(pid_file.read_text().partition("\n")[0] or 0)
         if not psutil.pid_exists(pid) or psutil.Process(pid).name() != "postgres":

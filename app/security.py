@@ -101,14 +101,14 @@ class Tokens:
         """A new token for the user with this id."""
         now = int(time.time())
         claims = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType]
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
 
     def verify(self, token: str) -> int:
         """The id of the user whom `token` was issued to; InvalidToken for anything else."""
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken("the token is not of the kind issued here")
         try:
-            claims = jwt.decode(token, self._key, [_ALGORITHM], _CLAIMS)  # pyright: ignore[reportUnknownMemberType]
+            claims = jwt.decode(token, self._key, [_ALGORITHM], _CLAIMS)  # pyright: ignore[reportUnknownMemberType] - partial types
         except jwt.PyJWTError as error:
             raise InvalidToken(str(error)) from error
         return _user_id(claims["sub"])

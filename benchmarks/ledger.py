@@ -82,10 +82,10 @@ class Saboteur:
     def _restart(self) -> None:
         """Crash it and start it; nothing else goes on meanwhile."""
         # The embedded server has no such command: it never stops but by its last user's leave.
-        programs, data = self._server._programs, self._server._data  # pyright: ignore[reportPrivateUsage]
+        programs, data = self._server._programs, self._server._data  # pyright: ignore[reportPrivateUsage] - it crashes that server on purpose
         stop = [programs / "pg_ctl", "stop", "-w", "-m", "immediate", "-D", data]
         subprocess.run(stop, check=True, capture_output=True, cwd="/", user=data.owner())
-        self._server._launch()  # pyright: ignore[reportPrivateUsage]
+        self._server._launch()  # pyright: ignore[reportPrivateUsage] - it crashes that server on purpose
 
 
 async def transfer(tx: Connection, token: UUID, saboteur: Saboteur, plan: tuple[str, str, int], out: Outcome) -> UUID:

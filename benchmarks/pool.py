@@ -56,7 +56,7 @@ async def contests(dsn: str, folder: Path) -> AsyncGenerator[list[Contest]]:
     ):
         ratios = [Ratio(OURS, CONNECTION, 0.85), Ratio(OURS, POOL, 2.5), Ratio(CONNECTION, POOL)]
         ours: Call = lambda: get_person(db)  # noqa: E731 - one of three alike
-        theirs: Call = lambda: pool.fetchrow(sql, 5)  # noqa: E731
+        theirs: Call = lambda: pool.fetchrow(sql, 5)  # noqa: E731 - one of three alike
         yield [
             Contest(
                 f"one row, {tasks} at a time",

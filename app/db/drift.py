@@ -20,17 +20,17 @@ class Type(Protocol):
     def name(self) -> str: ...  # noqa: D102 - `timestamptz`; it says itself
 
     @property
-    def schema(self) -> str: ...  # noqa: D102
+    def schema(self) -> str: ...  # noqa: D102 - the driver describes it
 
 
 class Column(Protocol):
     """A column of a result, as the driver describes it."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...  # noqa: D102 - the driver describes it
 
     @property
-    def type(self) -> Type: ...  # noqa: D102
+    def type(self) -> Type: ...  # noqa: D102 - the driver describes it
 
 
 def refuse_changed_types(known: MutableMapping[Query, dict[str, str]], query: Query, columns: Iterable[Column]) -> None:

@@ -122,7 +122,7 @@ def _schemas(operations: Sequence[Operation]) -> Schema:
     answers = {operation.answer for operation in operations if operation.answer}
     adapters = [(each.__name__, "validation", TypeAdapter[object](each)) for each in bodies]
     adapters += [(each.__name__, "serialization", TypeAdapter[object](each)) for each in answers]
-    _, combined = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")  # pyright: ignore[reportArgumentType]
+    _, combined = TypeAdapter.json_schemas(adapters, ref_template="#/components/schemas/{model}")  # pyright: ignore[reportArgumentType] - adapters of many types in one list
     schemas: Schema = combined["$defs"]
     for schema in schemas.values():
         schema["description"] = " ".join(schema.get("description", "").split())

@@ -31,7 +31,7 @@ async def test_no_proof_is_wrong(analysing_dsn: str) -> None:
 
 
 def test_a_wrong_proof_is_found_and_named(server_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scope, "null_extended", lambda _from: iter(()))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(scope, "null_extended", lambda _from: iter(()))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - broken on purpose
     arguments = ["--seed", "77", "--first", "120", "--count", "40", "--dsn", server_dsn]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
@@ -59,7 +59,7 @@ async def test_a_run_leaves_nothing_behind(server_dsn: str) -> None:
 def test_a_seed_makes_the_same_statements_again() -> None:
     relations = {"people": [("id", "int"), ("name", "text")]}
     first, again, other = (
-        [Statements(random.Random(f"{seed}/{n}"), relations, 15)._plain(["int"]) for n in range(20)]  # pyright: ignore[reportPrivateUsage]
+        [Statements(random.Random(f"{seed}/{n}"), relations, 15)._plain(["int"]) for n in range(20)]  # pyright: ignore[reportPrivateUsage] - the part that repeats
         for seed in (1, 1, 2)
     )
     assert first == again

@@ -16,7 +16,7 @@ async def add_entry(db: Executor, *, id: int, amount: int) -> None:  # noqa: A00
 
 
 @queries.bind
-async def find_amount(db: Executor, *, id: int) -> int | None:  # noqa: A002
+async def find_amount(db: Executor, *, id: int) -> int | None:  # noqa: A002 - the column's name
     """The amount, or None."""
     ...
 

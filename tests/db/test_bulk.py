@@ -78,8 +78,8 @@ async def test_rows_may_come_from_a_generator_of_either_kind(db: Database, copy_
     ("bad", "message"),
     [
         (Book(1.5, "b"), "copy_books: row 2, column pages: must be int, not float"),  # pyright: ignore[reportArgumentType] - that is the point
-        (Book(1, 7), "copy_books: row 2, column title: must be str, not int"),  # pyright: ignore[reportArgumentType]
-        (Book(1, None), "copy_books: row 2, column title: must be str, not None"),  # pyright: ignore[reportArgumentType]
+        (Book(1, 7), "copy_books: row 2, column title: must be str, not int"),  # pyright: ignore[reportArgumentType] - wrong on purpose
+        (Book(1, None), "copy_books: row 2, column title: must be str, not None"),  # pyright: ignore[reportArgumentType] - wrong on purpose
         (Book(1, "b", AT.replace(tzinfo=None)), "copy_books: row 2, column at: needs a time zone for timestamptz"),
         (Book(2**40, "b"), "copy_books: row 2: value out of int32 range"),
         (Book(1, "b\0"), 'copy_books: row 2, column title: invalid byte sequence for encoding "UTF8": 0x00'),

@@ -20,8 +20,8 @@ async def test_a_lexer_that_does_not_know_comments_is_found_out(
 ) -> None:
     from app.db import lexer
 
-    broken = lexer._TOKEN.pattern.replace(r"(?P<COMMENT>--[^\n\r]*+)", r"(?P<COMMENT>--(?=never)\b)")  # pyright: ignore[reportPrivateUsage]
-    assert broken != lexer._TOKEN.pattern  # pyright: ignore[reportPrivateUsage]
+    broken = lexer._TOKEN.pattern.replace(r"(?P<COMMENT>--[^\n\r]*+)", r"(?P<COMMENT>--(?=never)\b)")  # pyright: ignore[reportPrivateUsage] - broken on purpose
+    assert broken != lexer._TOKEN.pattern  # pyright: ignore[reportPrivateUsage] - broken on purpose
     monkeypatch.setattr(lexer, "_TOKEN", re.compile(broken, re.VERBOSE | re.DOTALL))
 
     with pytest.raises(Exception) as failure:
