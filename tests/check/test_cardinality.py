@@ -20,6 +20,7 @@ create unique index on soft (code) where gone is null;
 create table late (k int unique deferrable);
 create table parent (k int primary key);
 create table child () inherits (parent);
+create view noise as select (random() * 3)::int as n;
 """
 
 
@@ -58,6 +59,8 @@ async def test_a_row_by_a_unique_key_is_one(at_most_one: ProveRows, text: str) -
         "select * from a where id = x",
         "select * from a where id = any (array[$1])",
         "select * from a where id = (random() * 3)::int",
+        "select * from a where id = (select n from noise)",
+        "select * from a where id = (select id from b tablesample system (50) limit 1)",
         "select * from pair where x = $1",
         "select * from soft where code = $2",
         "select * from late where k = $1",
