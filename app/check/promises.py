@@ -10,6 +10,8 @@ from app.check.describe import Description, ResultColumn
 from app.check.exemptions import Exemptions
 from app.check.problems import Problem
 from app.check.signatures import Signature
+from app.db.annotations import element
+from app.db.fields import split_optional
 
 
 def check_rows(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:
@@ -31,45 +33,67 @@ def check_rows(signature: Signature, description: Description, allowed: Exemptio
 
 
 def check_needless_optionals(pairs: Sequence[tuple[Signature, Description]]) -> Iterator[Problem]:
-    """The fields and nested rows that may be None although no statement that fills them ever yields null for them."""
+    """Fields, nested rows and elements of arrays that may be None although no statement ever yields null for them."""
     filled: dict[str, list[_Filled]] = defaultdict(list)
     for signature, description in pairs:
-        for way in _filled(signature, description):
-            filled[str(way.declared.place)].append(way)
+        for way in (
+            *_fields(signature, description),
+            *_rows(signature, description),
+            *_elements(signature, description),
+        ):
+            filled[f"{way.part}{way.declared.place}"].append(way)
     for ways in filled.values():
-        signature, declared, proof = ways[0]
-        is_either = signature.is_scalar and signature.query.cardinality == "optional"
-        if declared.optional and not is_either and proof and all(way.proof for way in ways):
-            yield _needless(signature, declared, proof)
+        proofs = [way.proof for way in ways if way.proof]
+        if len(proofs) == len(ways):
+            yield _needless(ways[0], proofs[0])
 
 
 class _Filled(NamedTuple):
-    """A field or a nested row as one statement fills it, and a column that keeps it from being None."""
+    """What may be None as one statement fills it, and a column that keeps it from that."""
 
     signature: Signature
     declared: Declared
     proof: ResultColumn | None
+    part: str = ""
+    """Which part of the value it is, if not all of it."""
 
 
-def _filled(signature: Signature, description: Description) -> Iterator[_Filled]:
-    columns = description.columns
-    for declared, column, _ in fillings(signature, columns, [signature.place] * len(columns)):
-        yield _Filled(signature, declared, column if column.never_null else None)
-    for row in signature.optional_rows([column.name for column in columns]):
+def _fields(signature: Signature, description: Description) -> Iterator[_Filled]:
+    for declared, column in _fillings(signature, description):
+        is_either = signature.is_scalar and signature.query.cardinality == "optional"
+        if declared.optional and not is_either:
+            yield _Filled(signature, declared, column if column.never_null else None)
+
+
+def _rows(signature: Signature, description: Description) -> Iterator[_Filled]:
+    for row in signature.optional_rows([column.name for column in description.columns]):
         # A row is None where all of its columns are null.
-        proofs = (column for column in columns if column.name.startswith(f"{row.name}.") and column.never_null)
-        yield _Filled(signature, row, next(proofs, None))
+        inside = (column for column in description.columns if column.name.startswith(f"{row.name}."))
+        yield _Filled(signature, row, next((column for column in inside if column.never_null), None))
 
 
-def _needless(signature: Signature, declared: Declared, column: ResultColumn) -> Problem:
-    annotation = declared.text.removesuffix(" | None").replace(" | None]", "]").removeprefix("-> ")
+def _elements(signature: Signature, description: Description) -> Iterator[_Filled]:
+    for declared, column in _fillings(signature, description):
+        if split_optional(element(declared.annotation))[1]:
+            yield _Filled(signature, declared, column if column.holds_no_null else None, "an element of ")
+
+
+def _fillings(signature: Signature, description: Description) -> Iterator[tuple[Declared, ResultColumn]]:
+    anywhere = [signature.place] * len(description.columns)
+    return ((declared, column) for declared, column, _ in fillings(signature, description.columns, anywhere))
+
+
+def _needless(filled: _Filled, column: ResultColumn) -> Problem:
+    signature, declared, _, part = filled
+    # The elements are the innermost.
+    before, _, after = (str.partition if part else str.rpartition)(declared.text, " | None")
     subject = declared.text.partition(":")[0] if declared.name else f"what {signature.query.function} returns"
     return Problem(
         signature.name,
         declared.place,
-        f"{subject} may be None, and no statement that fills it ever yields null",
-        f"declare it `{annotation}`",
+        f"{part}{subject} may be None, and no statement that fills it ever yields null",
+        f"declare it `{before.removeprefix('-> ')}{after}`",
         python=f"{declared.place}: {declared.text}",
-        postgresql=f"{column.name} is {column.type.name}, never null",
+        postgresql=f"{column.name} is {column.type.name}, {'its elements ' if part else ''}never null",
         severity="warning",
     )

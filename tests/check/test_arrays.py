@@ -31,6 +31,25 @@ def test_an_element_that_can_be_null_needs_an_annotation_that_says_so(planted: P
     assert planted.problems(any_json, bound("get_names", "list[list[Any]]", "from typing import Any\n")) == []
 
 
+def test_an_element_that_is_never_null_need_not_be_optional(planted: Planted) -> None:
+    never = of_names().replace("nick", "name")
+
+    assert planted.problems(never, bound("get_names", "list[list[str | None]]")) == [
+        "people.py:10:38: warning: an element of what get_names returns may be None, and no statement that fills it"
+        " ever yields null\n"
+        "async def get_names(db: Executor) -> list[list[str | None]]:\n"
+        "                                     ^\n"
+        "  Python says     people.py:10:38: -> list[list[str | None]]\n"
+        "  PostgreSQL says names is text[], its elements never null\n"
+        "  To mend it      declare it `list[list[str]]`"
+    ]
+    both = planted.problems(never, bound("get_names", "list[list[str | None] | None]"))
+    assert [problem.splitlines()[-1].split("`")[1] for problem in both] == [
+        "list[list[str | None]]",
+        "list[list[str] | None]",
+    ]
+
+
 def test_elements_can_be_allowed_with_a_reason(planted: Planted) -> None:
     assert planted.problems(of_names(SCAN + NO_NICK), bound("get_names", "list[list[str]]")) == []
 
