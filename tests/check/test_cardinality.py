@@ -112,6 +112,13 @@ async def test_a_join_with_rows_that_nothing_fixes_is_several(at_most_one: Prove
     assert not (await at_most_one(text)).proved
 
 
+async def test_a_cte_is_told_from_the_others_by_its_name(at_most_one: ProveRows) -> None:
+    two = "with one as (select 1 as n), many as (select id from a)"
+
+    assert (await at_most_one(f"{two} select * from one")).proved
+    assert not (await at_most_one(f"{two} select * from many")).proved
+
+
 @pytest.mark.parametrize(
     "text",
     [
