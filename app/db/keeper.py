@@ -70,13 +70,13 @@ class Keeper:
 
     def refill(self) -> None:
         """Open what is missing: of the connections that are kept, and for whoever waits; after a failure, one later."""
-        lease = self._lease
-        if monotonic() < lease.retry_at:
+        lease, openings = self._lease, self._lease.openings
+        if monotonic() < openings.retry_at:
             return
-        kept = lease.options.min_size - len(lease.connections) - lease.opening
-        missing = max(kept, len(lease.queue.waiters) - lease.opening)
-        for _ in range(missing if lease.last_error is None else min(missing, 1)):
-            lease.open_one()
+        kept = lease.options.min_size - len(lease.connections)
+        missing = max(kept, len(lease.queue.waiters)) - openings.pending
+        for _ in range(missing if openings.last_error is None else min(missing, 1)):
+            openings.begin()
 
     async def test_silent(self) -> None:
         """Make the server answer on connections that are suspect, or that were silent for the keep-alive time."""
@@ -89,7 +89,7 @@ class Keeper:
 
     def _pause(self) -> float:
         """Seconds until the next look."""
-        until_retry = self._lease.retry_at - monotonic()
+        until_retry = self._lease.openings.retry_at - monotonic()
         return min(until_retry, self._interval) if until_retry > 0 else self._interval
 
     def _is_spare(self) -> bool:

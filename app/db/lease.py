@@ -6,15 +6,15 @@ nobody's cancellation loses a connection, and whichever is ready first serves wh
 """
 
 import asyncio
-import random
 from bisect import insort
 from collections.abc import Coroutine
 from time import monotonic
 from typing import Any
 
 from app.db.alarm import TimeLimits
-from app.db.errors import DatabaseUnavailable, NotConnected, PoolTimeout
+from app.db.errors import NotConnected, PoolTimeout
 from app.db.opener import Opener
+from app.db.openings import Openings
 from app.db.options import PoolOptions
 from app.db.queue import WaitingQueue
 from app.db.report import describe_pool
@@ -24,8 +24,6 @@ from app.db.statistics import Counters
 SUSPECT = float("-inf")
 """As the moment when the server last answered on a connection: so long ago that it is tested before it is lent."""
 
-_FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
 # How long close() waits for connections that are being opened, in seconds: far longer than a server takes.
 _ON_THE_WAY = 1.0
 
@@ -41,14 +39,9 @@ class Lease:
         self.idle: list[ServerConnection] = []
         self.queue = WaitingQueue(self._timed_out)
         self.limits = TimeLimits()
-        self.opening = 0
-        self.attempts = 0
-        self.last_error: Exception | None = None
-        self.retry_at = 0.0
-        self._outdated = 0
+        self.openings = Openings(self, opener)
         self.closing = False
         self.changed = asyncio.Event()
-        self._delay = _FIRST_DELAY
         self._tasks: set[asyncio.Task[None]] = set()
         self._test_after = options.ping_after if options.pre_ping else float("inf")
 
@@ -75,10 +68,10 @@ class Lease:
             raise NotConnected("the Database is closed")
         began = monotonic()
         task = asyncio.current_task(self.limits.loop)
-        may_send = bool(self.idle) or self._may_open()
+        may_send = bool(self.idle) or self.openings.have_room()
         if not may_send:
             self._refuse_hopeless(task)
-        waiter = self.queue.join(task, began + timeout, self.attempts + 1)
+        waiter = self.queue.join(task, began + timeout, self.openings.attempts + 1)
         if may_send:
             self._send_for_one()
         try:
@@ -110,24 +103,11 @@ class Lease:
         server.was_idle = True
         self.idle.append(server)
 
-    def open_one(self) -> None:
-        """Begin to open a connection, unless as many as allowed are open or on the way."""
-        if self._may_open():
-            self.opening += 1
-            self.attempts += 1
-            self._in_background(self._open(self.attempts))
-
-    async def open_now(self) -> None:
-        """Open one more connection and lend it to whoever waits, or keep it idle; DatabaseUnavailable."""
-        self.opening += 1
-        self.attempts += 1
-        await self._connect(self.attempts)
-
     def retire(self) -> None:
         """Replace every connection that is open or on the way, each as soon as nobody uses it."""
         for server in self.connections:
             server.expires, server.expiry = 0.0, "retired"
-        self._outdated = self.attempts
+        self.openings.retire()
         self.changed.set()
 
     def evict(self, server: ServerConnection, reason: str) -> None:
@@ -146,7 +126,7 @@ class Lease:
         """Take an idle connection aside until the server answered on it; close it where it does not."""
         self.idle.remove(server)
         server.lent_at = monotonic()
-        return self._in_background(self._test(server))
+        return self.in_background(self._test(server))
 
     async def close(self, timeout: float) -> None:
         """Lend nothing more, wait up to `timeout` seconds for what is lent, then close everything."""
@@ -173,15 +153,10 @@ class Lease:
             self.opener.terminate()
             await asyncio.sleep(0)
 
-    def _may_open(self) -> bool:
-        """Whether there is room; while the server cannot be reached one attempt at a time is enough."""
-        busy = self.last_error is not None and self.opening
-        return not busy and not self.closing and len(self.connections) + self.opening < self.options.max_size
-
     def _send_for_one(self) -> None:
         """For a new waiter: test the idle connection that was used last, or open one."""
         if not self.idle:
-            self.open_one()
+            self.openings.begin()
         elif self.idle[-1].is_closed():
             self.evict(self.idle[-1], "dead")
         else:
@@ -203,7 +178,7 @@ class Lease:
             # Not on top: the ones that were used since then are warmer.
             insort(self.idle, server, key=lambda each: each.idle_since)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run it as a task that close() knows of."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -219,7 +194,7 @@ class Lease:
         problem = None
         if len(self.queue.waiters) >= self.options.max_waiting:
             problem = f"{self.options.max_waiting} tasks wait for a connection already, as many as allowed"
-        elif not self.opening and self._holders_wait(task):
+        elif not self.openings.pending and self._holders_wait(task):
             problem = "every connection is held by a task that itself waits for one more, so none will become free"
         if problem:
             self.counters.refusals += 1
@@ -244,7 +219,7 @@ class Lease:
             self.evict(server, "reset")
         else:
             server.lent_at = monotonic()
-            self._in_background(self._reset(server))
+            self.in_background(self._reset(server))
 
     def _suspect_idle(self) -> None:
         """A connection died: test the idle ones, which may have died with it, before they are lent again."""
@@ -263,37 +238,3 @@ class Lease:
             return
         self.counters.resets += 1
         self.give(server)
-
-    async def _connect(self, attempt: int) -> None:
-        try:
-            server = await self.opener.open()
-        except DatabaseUnavailable as error:
-            self.last_error = error
-            self.counters.connect_failures += 1
-            # Longer each time, and never in step with the other processes that lost the same server.
-            self.retry_at = monotonic() + self._delay * (0.5 + random.random() / 2)  # noqa: S311 - no secret
-            self._delay = min(self._delay * 2, _LONGEST_DELAY)
-            raise
-        finally:
-            self.opening -= 1
-        self.last_error = None
-        self.retry_at, self._delay = 0.0, _FIRST_DELAY
-        self.counters.connects += 1
-        self.connections.add(server)
-        if attempt <= self._outdated:
-            server.expires, server.expiry = 0.0, "retired"
-        server.add_termination_listener(lambda _: self.changed.set())
-        self.give(server)
-
-    async def _open(self, attempt: int) -> None:
-        try:
-            await self._connect(attempt)
-        except DatabaseUnavailable as error:
-            self.changed.set()
-            if self.connections:
-                # They will serve whoever waits; the next attempt is the keeper's, after a pause.
-                return
-            if attempt > self._outdated:
-                self.queue.fail(attempt, error)
-        for _ in range(len(self.queue.waiters) - self.opening):
-            self.open_one()

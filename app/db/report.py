@@ -23,8 +23,8 @@ def describe_pool(lease: "Lease", problem: str) -> str:
         f" {len(lent)} in use, {len(lease.idle)} idle; {len(lease.queue.waiters)} waiting",
         *(_describe(server, now) for server in sorted(lent, key=lambda server: server.lent_at)),
     ]
-    if lease.last_error is not None:
-        lines.append(f"the last attempt to connect failed: {lease.last_error}")
+    if lease.openings.last_error is not None:
+        lines.append(f"the last attempt to connect failed: {lease.openings.last_error}")
     return "\n  ".join(lines)
 
 

@@ -19,13 +19,15 @@ async def open_first(lease: Lease) -> None:
     give_up = monotonic() + lease.options.startup_wait
     while not lease.connections:
         try:
-            await lease.open_now()
+            await lease.openings.open_now()
         except DatabaseUnavailable as error:
             if monotonic() >= give_up:
                 raise
             _log.warning("waiting for the database: %s", error)
             await asyncio.sleep(_BETWEEN_ATTEMPTS)
     # The first one showed that the server answers.
-    opened = await asyncio.gather(*(lease.open_now() for _ in range(1, lease.options.min_size)), return_exceptions=True)
+    opened = await asyncio.gather(
+        *(lease.openings.open_now() for _ in range(1, lease.options.min_size)), return_exceptions=True
+    )
     for error in filter(None, opened):
         raise error

@@ -81,7 +81,7 @@ def snapshot(lease: "Lease") -> PoolStatistics:
         size=len(lease.connections),
         in_use=len(lease.connections) - len(lease.idle),
         idle=len(lease.idle),
-        opening=lease.opening,
+        opening=lease.openings.pending,
         waiting=len(lease.queue.waiters),
         acquires=counters.acquires,
         waits=counters.waits,
