@@ -104,6 +104,12 @@ async def test_an_equality_of_the_users_may_be_null(prove: Prove, connection: as
     assert await prove("select n is distinct from x, x = any (array[1]) from a") == [True, False]
 
 
+async def test_some_functions_are_never_null_whatever_they_are_given(prove: Prove) -> None:
+    calls = "now(), gen_random_uuid(), concat(x, t), jsonb_build_object('x', x), array_append(null::int[], x)"
+
+    assert await prove(f"select {calls} from a") == [True] * 5
+
+
 async def test_an_aggregate_without_groups_may_have_no_rows(prove: Prove) -> None:
     assert await prove("select count(*), count(x), max(n), sum(n), array_agg(n) from a where false") == [
         True,
