@@ -56,7 +56,7 @@ class ElementProver(Prover):
         """Whether an expression that becomes an element is never null."""
         return self._values.expression(expression, scope)
 
-    def all(self, expressions: list[Node], scope: Scope) -> bool:
+    def expressions(self, expressions: list[Node], scope: Scope) -> bool:
         """Whether all of these arrays hold no null."""
         return all(self.expression(expression, scope) for expression in expressions)
 
@@ -75,7 +75,7 @@ class ElementProver(Prover):
             case (("string_to_array" | "regexp_split_to_array"), _):
                 return True
             case "array_cat", [left, right]:
-                return self.all([left, right], scope)
+                return self.expressions([left, right], scope)
             case ("array_append", [array, value]) | ("array_prepend", [value, array]):
                 return self.expression(array, scope) and self.value(value, scope)
             case "array_remove", [array, value]:
@@ -114,7 +114,7 @@ def _constant(_prover: ElementProver, expression: Node, _scope: Scope) -> bool:
 def _array(prover: ElementProver, expression: Node, scope: Scope) -> bool:
     elements = expression.children("elements")
     if expression.flag("multidims"):
-        return prover.all(elements, scope)
+        return prover.expressions(elements, scope)
     return all(prover.value(element, scope) for element in elements)
 
 
@@ -129,7 +129,7 @@ def _sublink(prover: ElementProver, expression: Node, scope: Scope) -> bool:
 
 def _case(prover: ElementProver, expression: Node, scope: Scope) -> bool:
     results = [expression.child("defresult"), *(branch.child("result") for branch in expression.children("args"))]
-    return prover.all([result for result in results if result is not None], scope)
+    return prover.expressions([result for result in results if result is not None], scope)
 
 
 def _conversion(prover: ElementProver, expression: Node, scope: Scope) -> bool:
@@ -155,8 +155,8 @@ _RULES: dict[str, Callable[[ElementProver, Node, Scope], bool]] = {
     "CASEEXPR": _case,
     "SUBSCRIPTINGREF": _slice,
     "ARRAYCOERCEEXPR": _conversion,
-    "COALESCEEXPR": lambda prover, coalesce, scope: prover.all(coalesce.children("args"), scope),
-    "MINMAXEXPR": lambda prover, greatest, scope: prover.all(greatest.children("args"), scope),
+    "COALESCEEXPR": lambda prover, coalesce, scope: prover.expressions(coalesce.children("args"), scope),
+    "MINMAXEXPR": lambda prover, greatest, scope: prover.expressions(greatest.children("args"), scope),
     "NULLIFEXPR": lambda prover, nullif, scope: prover.expression(nullif.children("args")[0], scope),
     "FUNCEXPR": lambda prover, call, scope: prover.call(call.number("funcid"), call.children("args"), scope),
     "OPEXPR": lambda prover, operator, scope: prover.call(
