@@ -63,6 +63,7 @@ async def holds_no_null(connection: asyncpg.Connection) -> ProveElements:
         "array[n]::bigint[]",
         "array[n]::text[]",
         "array['a'::text]::varchar[]",
+        "array['a'::text] collate \"C\"",
         "string_to_array(t, ',')",
         "regexp_split_to_array(t, ',')",
         "(with recursive r (l) as (select array[n] union all select l || 1 from r where cardinality(l) < 3)"
@@ -101,6 +102,8 @@ async def test_an_array_of_what_is_never_null_holds_no_null(holds_no_null: Prove
         "string_to_array('a,b', ',', 'a')",
         "regexp_match('a', '(a)|(b)')",
         "array_fill(x, array[2])",
+        "(select max(array[x]) from a)",
+        "(select l from regexp_matches('b', '(a)|(b)') as r (l))",
         "(with recursive r (l, k) as (select array[n], 1 union all select l || x, k + 1 from r where k < 3)"
         " select l from r limit 1)",
         "(select l from (values (array[n]), (array[x])) as v (l) limit 1)",
