@@ -205,7 +205,7 @@ def import_users_(file: Path, dry_run: bool) -> None:
 
 def _checker() -> click.Command:
     from app.check.command import check_command  # noqa: PLC0415 - the running service has no part of the checker
-    from app.check.project import Project  # noqa: PLC0415 - the same
+    from app.check.project import Project  # noqa: PLC0415 - the running service has no part of the checker
     from app.repositories import SQL  # noqa: PLC0415 - reads sql/: a mistake there is no other command's
 
     return check_command(Project(_repositories, _scratch_server, apply_migrations, MIGRATIONS, SQL))

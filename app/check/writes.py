@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from app.check.proofs.expressions import NULL_AS_ITS_ARGUMENT
 from app.check.proofs.tree import Node, walk
 from app.check.schema import Schema, UniqueIndex
 
 _UPDATE, _INSERT, _MERGE = 2, 3, 5
 _SUBQUERY, _VALUES = 1, 5
 _DO_UPDATE = 2
-_CASTS = frozenset(("RELABELTYPE", "COERCETODOMAIN", "COERCEVIAIO", "ARRAYCOERCEEXPR"))
 # A call that stands for a cast, explicit or implicit, such as the one that cuts a varchar to its length.
 _CAST_FORMATS = (1, 2)
 
@@ -139,7 +139,7 @@ def _sources(query: Node, value: Node | None) -> list[Node]:
 
 def _uncast(node: Node) -> Node:
     while True:
-        if node.tag in _CASTS:
+        if node.tag in NULL_AS_ITS_ARGUMENT:
             inner = node.child("arg")
         elif node.tag == "FUNCEXPR" and node.number("funcformat") in _CAST_FORMATS:
             inner = node.children("args")[0]

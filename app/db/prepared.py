@@ -29,7 +29,7 @@ class Prepared:
         self.statement = statement
         # Its fetch() comes here through three more coroutines, which cost a fifth of the time that a row takes. The
         # pinned version range and tests/db/test_prepared.py keep these private names true.
-        self._state: Any = statement._state  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportAttributeAccessIssue] - see above
+        self._state: Any = statement._state  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportAttributeAccessIssue] - its public fetch() costs more
         self._bind_execute = protocol.bind_execute
 
     def execute(

@@ -62,15 +62,6 @@ async def test_a_row_with_a_value_was_not_missing(prove: Prove) -> None:
     assert await prove(nested + "c.id = 1") == [True]
 
 
-async def test_returning_shows_the_row_after_its_conditions(prove: Prove) -> None:
-    assert await prove("update a set x = null where x is not null returning x, n") == [False, True]
-    text = "update a set x = null from b where b.id = a.id and b.a_id = a.n and a.x is null returning x, b.a_id"
-    assert await prove(text) == [False, True]
-    assert await prove(
-        "update a set n = 3 from b left join a as c on c.id = b.a_id where b.id = a.id returning c.n"
-    ) == [False]
-
-
 @pytest.mark.parametrize(
     ("kind", "left_is_kept", "right_is_kept"),
     [("inner", True, True), ("left", True, False), ("right", False, True), ("full", False, False)],

@@ -86,6 +86,7 @@ def test_a_comparison_with_null_can_be_allowed_with_a_reason(planted: Planted) -
         "insert into pets (owner_id, name) values (1, :name)",
         "insert into pets (owner_id, name) values (1, :name), (2, 'Rex')",
         "insert into pets (owner_id, name) select id, :name from people",
+        'insert into pets (owner_id, name) values (1, :name collate "C")',
         "update pets set name = :name where id = 1",
         "merge into pets using people on pets.owner_id = people.id when matched then update set name = :name",
         "with gone as (delete from pets where id = 1 returning id), n as"

@@ -82,6 +82,15 @@ async def test_a_time_out_says_what_the_pool_was_doing(database_url: str) -> Non
     assert len(lines) == 3
 
 
+async def test_a_time_out_says_where_run_was_called(database_url: str) -> None:
+    async def wait_for_another(_: object) -> None:
+        await asyncio.create_task(get_number_within(db, 0.05))
+
+    async with pool(database_url, max_size=1) as db:
+        with pytest.raises(PoolTimeout, match=r"in a transaction, acquired at .*test_acquire\.py:\d+$"):
+            await db.run(wait_for_another)
+
+
 async def get_number_within(db: Database, seconds: float) -> None:
     async with db.acquire(timeout=seconds) as connection:
         await get_number(connection, number=1)

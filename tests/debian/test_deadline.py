@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.db.conftest import write_queries
 from tests.db.test_deadline import *  # noqa: F403 - the same tests on another server
-from tests.debian.conftest import DebianPostgres
-from tests.debian.databases import fresh_database
+from tests.debian.databases import database_url
 
-__all__ = ["write_queries"]
+__all__ = ["database_url", "write_queries"]
 pytestmark = pytest.mark.debian
-
-
-@pytest.fixture
-def database_url(debian_postgres: DebianPostgres) -> Iterator[str]:
-    """A database on PostgreSQL 15, in place of the one on the embedded server."""
-    with fresh_database(debian_postgres.dsn) as dsn:
-        yield dsn

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.db.conftest import network
@@ -12,15 +10,7 @@ from tests.db.test_effects import *  # noqa: F403 - the same tests on another se
 from tests.db.test_health import *  # noqa: F403 - the same tests on another server
 from tests.db.test_lifecycle import *  # noqa: F403 - the same tests on another server
 from tests.db.test_session_state import *  # noqa: F403 - the same tests on another server
-from tests.debian.conftest import DebianPostgres
-from tests.debian.databases import fresh_database
+from tests.debian.databases import database_url
 
-__all__ = ["network"]
+__all__ = ["database_url", "network"]
 pytestmark = pytest.mark.debian
-
-
-@pytest.fixture
-def database_url(debian_postgres: DebianPostgres) -> Iterator[str]:
-    """A database on PostgreSQL 15, in place of the one on the embedded server."""
-    with fresh_database(debian_postgres.dsn) as dsn:
-        yield dsn

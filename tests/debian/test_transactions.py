@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from app.migrations import apply_migrations
-from tests.databases import replace_database
 from tests.db.test_locks import test_a_block_whose_lock_is_lost_is_cancelled, test_one_at_a_time_holds_a_lock
 from tests.db.test_notifications import test_a_lost_connection_comes_back_with_a_gap
 from tests.db.test_run import (
@@ -30,6 +26,7 @@ from tests.db.test_transaction import (
     test_a_task_that_is_cancelled_anywhere_stores_all_or_nothing,
 )
 from tests.debian.conftest import DebianPostgres
+from tests.debian.databases import fresh_database
 
 __all__ = [
     "entries",
@@ -54,13 +51,6 @@ pytestmark = [pytest.mark.debian, pytest.mark.usefixtures("entries")]
 @pytest.fixture
 def database_url(debian_postgres: DebianPostgres) -> Iterator[str]:
     """A migrated database of this test's own on the older server."""
-    name = sql.Identifier(f"bindery_{secrets.token_hex(6)}_test")
-    with psycopg.connect(debian_postgres.dsn, autocommit=True) as server:
-        server.execute(sql.SQL("create database {}").format(name))
-        try:
-            # Without TLS, which has other tests: the driver does not wait for its end where it cancelled a statement.
-            dsn = replace_database(debian_postgres.dsn, name.as_string().strip('"')) + "?sslmode=disable"
-            apply_migrations(dsn)
-            yield dsn
-        finally:
-            server.execute(sql.SQL("drop database {} with (force)").format(name))
+    with fresh_database(debian_postgres.dsn) as dsn:
+        apply_migrations(dsn)
+        yield dsn

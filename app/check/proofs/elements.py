@@ -147,6 +147,7 @@ def _slice(prover: ElementProver, expression: Node, scope: Scope) -> bool:
     return expression.has("reflowerindexpr") and array is not None and prover.expression(array, scope)
 
 
+# Of all casts those that change no element; what text is read as, by CoerceViaIO, may have nulls.
 _AS_ITS_ARGUMENT = frozenset({"RELABELTYPE", "COLLATEEXPR", "COERCETODOMAIN"})
 _RULES: dict[str, Callable[[ElementProver, Node, Scope], bool]] = {
     "CONST": _constant,

@@ -16,7 +16,7 @@ def never_null(expression: Node, scope: Scope, proof: Proof) -> bool:
     """Whether an expression other than a column or a subquery's value is never null, given a proof for its parts."""
     if expression.tag in _ALWAYS:
         return True
-    if expression.tag in _AS_ITS_ARGUMENT:
+    if expression.tag in NULL_AS_ITS_ARGUMENT:
         argument = expression.child("arg")
         return argument is not None and proof(argument)
     rule = _RULES.get(expression.tag)
@@ -100,8 +100,11 @@ def _sql_value(expression: Node, _scope: Scope, _proof: Proof) -> bool:
 
 
 _ALWAYS = frozenset({"NULLTEST", "BOOLEANTEST", "ARRAYEXPR", "ROWEXPR", "GROUPINGFUNC"})
-# CoerceViaIO raises an error for an input function that returns null; a domain's NOT NULL is left out, see catalog.
-_AS_ITS_ARGUMENT = frozenset({"RELABELTYPE", "COLLATEEXPR", "COERCEVIAIO", "ARRAYCOERCEEXPR", "COERCETODOMAIN"})
+NULL_AS_ITS_ARGUMENT = frozenset({"RELABELTYPE", "COLLATEEXPR", "COERCEVIAIO", "ARRAYCOERCEEXPR", "COERCETODOMAIN"})
+"""Kinds of casts that are null where their `arg` is, and not where it is not.
+
+CoerceViaIO raises an error for an input function that returns null; a domain's NOT NULL is left out, see catalog.
+"""
 _RULES: dict[str, Callable[[Node, Scope, Proof], bool]] = {
     "CONST": _constant,
     "COALESCEEXPR": _any_argument,
