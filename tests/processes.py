@@ -39,13 +39,28 @@ def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedP
 @contextmanager
 def started(command: list[str], *, folder: Path, **settings: str) -> Generator[subprocess.Popen[str]]:
     """A process that runs for the length of the block; killed at its end if it still runs."""
-    with subprocess.Popen(
-        command, cwd=folder, env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with heeded_signals():
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(**settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    with process:
         try:
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def heeded_signals() -> Generator[None]:
+    """Processes that are started in the block heed the signals that `nohup` and `&` made this one ignore."""
+    ignored = [number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -10,6 +10,11 @@ import pytest
 from app.db import Database, LockLost, StatementTimeout
 from tests.db.pools import pool
 
+END_HOLDERS = """
+    select pg_terminate_backend(pid) from pg_locks join pg_database on oid = database
+    where locktype = 'advisory' and datname = current_database()
+"""
+
 
 async def test_one_at_a_time_holds_a_lock(db: Database) -> None:
     inside = 0
@@ -54,19 +59,17 @@ async def test_waiting_for_a_lock_has_an_end_and_leaves_nothing(database_url: st
 
 
 async def test_a_block_whose_lock_is_lost_is_cancelled(db: Database) -> None:
-    holders = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
     async with asyncio.timeout(30):
         with pytest.raises(LockLost):
             async with db.lock("report"):
-                await db.execute(holders)
+                await db.execute(END_HOLDERS)
                 await asyncio.sleep(60)
 
 
 async def test_a_block_that_ends_just_when_its_lock_is_lost_is_told(db: Database) -> None:
-    holders = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
     with pytest.raises(LockLost):
         async with db.lock("report"):
-            await db.execute(holders)
+            await db.execute(END_HOLDERS)
 
 
 async def test_a_time_out_raised_in_the_block_stays_what_it_is(db: Database) -> None:

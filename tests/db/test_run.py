@@ -19,17 +19,20 @@ from app.db import (
     TokenUsed,
     TransactionAborted,
 )
-from tests.db.ledger import add_entry, create_entries, find_amount, stored
+from tests.db.ledger import (
+    add_entry,
+    create_entries,
+    end_commits,
+    find_amount,
+    held_commits,
+    stored,
+    until_committing,
+)
 from tests.network import Network
 
 pytestmark = pytest.mark.usefixtures("entries")
 
 TOKENS = "select count(*) from commit_tokens"
-SLOW_COMMIT = """
-    create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return null; end $$;
-    create constraint trigger slow after insert on entries deferrable initially deferred
-    for each row execute function wait();
-"""
 
 
 @pytest.fixture
@@ -209,36 +212,36 @@ async def test_options_that_make_no_sense_are_refused(db: Database, options: dic
 async def test_without_a_token_a_commit_that_nobody_answers_is_not_repeated(
     db: Database, far: Database, network: Network
 ) -> None:
-    await db.execute(SLOW_COMMIT)
     work = Work()
-    running = asyncio.create_task(far.run(work))
-    await while_it_commits(db)
-    await network.cut()
-    await network.mend()
-    with pytest.raises(CommitUnknown):
-        await running
+    async with held_commits(db):
+        running = asyncio.create_task(far.run(work))
+        await until_committing(db)
+        await network.cut()
+        await network.mend()
+        with pytest.raises(CommitUnknown):
+            await running
 
     assert work.runs == 1
 
 
 async def test_a_commit_whose_answer_is_lost_is_proven(db: Database, far: Database, network: Network) -> None:
-    await db.execute(SLOW_COMMIT)
     work = Work()
-    running = asyncio.create_task(far.run(work, token=uuid4()))
-    await while_it_commits(db)
-    await network.cut()
-    await network.mend()
+    async with held_commits(db):
+        running = asyncio.create_task(far.run(work, token=uuid4()))
+        await until_committing(db)
+        await network.cut()
+        await network.mend()
 
     assert await running == 1
     assert (work.runs, await stored(db)) == (1, [1])
 
 
 async def test_a_commit_that_did_not_happen_is_run_again(db: Database, far: Database) -> None:
-    await db.execute(SLOW_COMMIT)
     work = Work()
-    running = asyncio.create_task(far.run(work, token=uuid4()))
-    await while_it_commits(db)
-    await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")
+    async with held_commits(db):
+        running = asyncio.create_task(far.run(work, token=uuid4()))
+        await until_committing(db)
+        await end_commits(db)
 
     assert await running == 2
     assert (work.runs, await stored(db)) == (2, [2])
@@ -247,13 +250,13 @@ async def test_a_commit_that_did_not_happen_is_run_again(db: Database, far: Data
 async def test_without_a_server_until_the_deadline_a_commit_stays_a_question(
     db: Database, far: Database, network: Network
 ) -> None:
-    await db.execute(SLOW_COMMIT)
-    running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=2))
-    await while_it_commits(db)
-    await network.cut()
-    with pytest.raises(CommitUnknown):
-        await running
-    await network.mend()
+    async with held_commits(db):
+        running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=3))
+        await until_committing(db)
+        await network.cut()
+        with pytest.raises(CommitUnknown):
+            await running
+        await network.mend()
 
 
 async def test_a_connection_lost_before_commit_is_certain(db: Database) -> None:
@@ -264,17 +267,6 @@ async def test_a_connection_lost_before_commit_is_certain(db: Database) -> None:
     with pytest.raises(DatabaseUnavailable):
         await db.run(work, token=uuid4())
     assert await stored(db) == []
-
-
-async def while_it_commits(db: Database) -> None:
-    """Wait until a session is in COMMIT."""
-    asked = """
-        select count(*) from pg_stat_activity
-        where datname = current_database() and query = 'commit' and state = 'active'
-    """
-    async with asyncio.timeout(30):
-        while not await db.fetchval(asked):
-            await asyncio.sleep(0.01)
 
 
 async def test_a_token_that_was_used_leaves_a_clean_connection(database_url: str) -> None:
@@ -296,7 +288,6 @@ async def test_a_duplicate_of_the_works_own_is_not_taken_for_its_token(db: Datab
 
 
 async def test_an_error_after_the_proof_that_nothing_was_stored_is_raised_at_once(db: Database, far: Database) -> None:
-    await db.execute(SLOW_COMMIT)
     runs: list[int] = []
 
     async def work(tx: Connection) -> None:
@@ -305,9 +296,10 @@ async def test_an_error_after_the_proof_that_nothing_was_stored_is_raised_at_onc
         if len(runs) > 1:
             raise KeyError("mine")
 
-    running = asyncio.create_task(far.run(work, token=uuid4()))
-    await while_it_commits(db)
-    await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")
+    async with held_commits(db):
+        running = asyncio.create_task(far.run(work, token=uuid4()))
+        await until_committing(db)
+        await end_commits(db)
 
     with pytest.raises(KeyError):
         await running
@@ -317,13 +309,13 @@ async def test_an_error_after_the_proof_that_nothing_was_stored_is_raised_at_onc
 async def test_the_proof_does_not_wait_for_an_old_commit_beyond_the_deadline(
     db: Database, far: Database, network: Network
 ) -> None:
-    await db.execute(SLOW_COMMIT.replace("0.3", "60"))
-    running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=2))
-    await while_it_commits(db)
-    await network.cut()
-    await network.mend()
-    async with asyncio.timeout(30):
-        with pytest.raises(CommitUnknown):
-            await running
+    async with held_commits(db):
+        running = asyncio.create_task(far.run(Work(), token=uuid4(), deadline=3))
+        await until_committing(db)
+        await network.cut()
+        await network.mend()
+        async with asyncio.timeout(30):
+            with pytest.raises(CommitUnknown):
+                await running
 
-    assert len(await db.fetch("select pg_terminate_backend(pid) from pg_stat_activity where query = 'commit'")) == 1
+        assert await end_commits(db) == 1

@@ -17,7 +17,7 @@ select session_user as session_user, current_user as current_user, current_setti
     current_setting('search_path') as search_path, current_setting('application_name') as application_name,
     current_setting('session_replication_role') as replication_role, current_setting('TimeZone') as zone,
     current_setting('default_transaction_isolation') as isolation, coalesce(current_setting('my.own', true), '') as own,
-    (select count(*) from pg_locks where locktype = 'advisory') as locks,
+    (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
     (select count(*) from pg_cursors) as cursors,
     (select count(*) from pg_listening_channels()) as channels,
     (select count(*) from pg_prepared_statements where from_sql) as statements,
@@ -29,7 +29,9 @@ select session_user as session_user, current_user as current_user, current_setti
 async def one(database_url: str) -> AsyncIterator[Database]:
     """A pool of one connection, so that the next holder gets the same, in a database with a role and a sequence."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("do $$ begin create role reader; exception when duplicate_object then end $$")
+        connection.execute(
+            "do $$ begin create role reader; exception when duplicate_object or unique_violation then end $$"
+        )
         connection.execute("create sequence counter")
     async with pool(database_url) as db:
         yield db

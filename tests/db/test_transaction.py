@@ -18,7 +18,7 @@ from app.db import (
     StatementTimeout,
     TransactionAborted,
 )
-from tests.db.ledger import add_entry, create_entries, stored, wait_and_count
+from tests.db.ledger import add_entry, create_entries, held_commits, stored, until_committing, wait_and_count
 from tests.network import Network
 
 pytestmark = pytest.mark.usefixtures("entries")
@@ -247,16 +247,18 @@ async def test_a_task_that_is_cancelled_anywhere_stores_all_or_nothing(db: Datab
 
 
 async def test_a_cancelled_task_stops_its_statement_on_the_server(db: Database) -> None:
-    running = "select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep%' and pid <> $1"
+    running = """
+        select count(*) from pg_stat_activity
+        where datname = current_database() and state = 'active' and query like '%pg_sleep%' and pid <> pg_backend_pid()
+    """
     task = asyncio.ensure_future(wait_and_count(db, seconds=60))
     async with db.acquire() as watcher:
-        me = await watcher.fetchval("select pg_backend_pid()")
-        while await watcher.fetchval(running, me) == 0:
+        while await watcher.fetchval(running) == 0:
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        while await watcher.fetchval(running, me):
+        while await watcher.fetchval(running):
             await asyncio.sleep(0.01)
 
     assert await is_unharmed(db)
@@ -274,20 +276,19 @@ async def test_a_connection_lost_before_commit_stored_nothing(db: Database) -> N
 
 async def test_a_connection_lost_at_commit_is_a_question(db: Database, database_url: str) -> None:
     async with Network(database_url) as network, Database(network.dsn, min_size=1, max_size=1) as far:
-        await db.execute(SLOW_COMMIT)
-        with pytest.raises(CommitUnknown):
+
+        async def add() -> None:
             async with far.transaction() as tx:
                 await add_entry(tx, id=1, amount=1)
-                asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(network.cut()))
+
+        async with held_commits(db):
+            adding = asyncio.create_task(add())
+            await until_committing(db)
+            await network.cut()
+            with pytest.raises(CommitUnknown):
+                await adding
         await network.mend()
         assert await stored(far) == await stored(db)
-
-
-SLOW_COMMIT = """
-    create function wait() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return null; end $$;
-    create constraint trigger slow after insert on entries deferrable initially deferred
-    for each row execute function wait();
-"""
 
 
 async def test_what_failed_before_a_transaction_does_not_count_in_it(db: Database) -> None:
