@@ -11,6 +11,8 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -30,7 +32,9 @@ SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
 
 def pytest_configure() -> None:
-    """Refuse the wrong database before anything runs."""
+    """Refuse the wrong database before anything runs; no property of a function is how long it takes."""
+    hypothesis_settings.register_profile("bindery", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.load_profile("bindery")
     try:
         given_server_dsn()
     except (SettingsError, ValueError) as error:

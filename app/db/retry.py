@@ -74,7 +74,7 @@ class RunOptions(NamedTuple):
 class Run(Generic[T]):
     """One call of run()."""
 
-    __slots__ = ("_attempts", "_ends", "_function", "_lease", "_options", "_place", "_result", "_unproven")
+    __slots__ = ("_attempts", "_ends", "_function", "_lease", "_options", "_place", "_problem", "_result", "_unproven")
 
     def __init__(self, lease: Lease, options: RunOptions, function: Callable[[Connection], Awaitable[T]]) -> None:
         options.check()
@@ -85,6 +85,7 @@ class Run(Generic[T]):
         self._ends = monotonic() + options.deadline
         self._unproven: CommitUnknown | None = None
         self._result: T | None = None
+        self._problem: Exception | None = None
         self._attempts = 0
 
     async def result(self) -> T:
@@ -99,16 +100,16 @@ class Run(Generic[T]):
             except CommitUnknown as error:
                 if self._options.token is None:
                     raise
-                self._unproven, problem = error, error
+                self._unproven = self._problem = error
             except Exception as error:
                 if self._is_proof(error):
                     return cast("T", self._result)
                 if self._unproven is None and not self._deserves_another(error):
                     raise
-                problem = error
+                self._problem = error
             else:
                 return result
-            await self._pause(tries, problem)
+            await self._pause(tries, self._problem)
         raise AssertionError("count() does not end")
 
     async def _in_time(self, tx: Connection) -> T:
@@ -120,9 +121,13 @@ class Run(Generic[T]):
         except TimeoutError as error:
             if not limit.expired:
                 raise
-            raise StatementTimeout(
-                f"run() was not done after {self._options.deadline} s; nothing was stored"
-            ) from error
+            raise StatementTimeout(self._too_late()) from error
+
+    def _too_late(self) -> str:
+        told = f"run() was not done after {self._options.deadline} s; nothing was stored"
+        if self._problem is None:
+            return told
+        return f"{told}; this was attempt {self._attempts}, the one before failed: {self._problem}"
 
     def _begin(self) -> TransactionLoan:
         left = self._ends - monotonic()

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.db.lexer import Kind, SQLSyntaxError, tokenize
@@ -320,7 +320,6 @@ SNIPPETS = [
 SQL = st.one_of(st.text(), st.lists(st.sampled_from(SNIPPETS), max_size=30).map("".join))
 
 
-@settings(deadline=None)
 @given(SQL)
 def test_the_tokens_are_the_whole_text(sql: str) -> None:
     end = 0
@@ -335,7 +334,6 @@ def test_the_tokens_are_the_whole_text(sql: str) -> None:
         assert end == len(sql)
 
 
-@settings(deadline=None)
 @given(SQL)
 def test_quoted_text_is_never_code(text: str) -> None:
     doubled = text.replace("'", "''")

@@ -98,12 +98,29 @@ async def test_attempts_come_to_an_end(db: Database) -> None:
     assert (work.runs, await stored(db)) == (3, [])
 
 
-async def test_time_comes_to_an_end(db: Database) -> None:
-    work = Work(*["40001"] * 1000)
+async def test_a_conflict_that_outlasts_the_deadline_is_raised(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Any pause between none and this is beyond the deadline, but for one in a thousand million.
+    for name in ("_FIRST_DELAY", "_LONGEST_DELAY"):
+        monkeypatch.setattr(f"app.db.retry.{name}", 30e9)
+    work = Work("40001")
     with pytest.raises(asyncpg.SerializationError):
-        await db.run(work, attempts=1000, deadline=0.3)
+        await db.run(work, deadline=30)
 
-    assert 1 <= work.runs < 1000
+    assert (work.runs, await stored(db)) == (1, [])
+
+
+async def test_an_attempt_that_is_stopped_at_the_deadline_says_why_it_was_not_the_first(db: Database) -> None:
+    first = True
+
+    async def work(_: Connection) -> None:
+        nonlocal first
+        if not first:
+            await asyncio.sleep(60)
+        first = False
+        raise asyncpg.SerializationError("made up")
+
+    with pytest.raises(StatementTimeout, match=r"attempt 2, the one before failed: made up$"):
+        await db.run(work, deadline=3)
 
 
 async def test_a_function_that_takes_too_long_is_stopped_and_stores_nothing(db: Database) -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.db.source import Source
@@ -462,7 +462,6 @@ BODY = st.lists(st.sampled_from(PARTS), max_size=15).map("".join)
 OF_PLACEHOLDERS = {("$", ":"), ("1", "x"), ("1", "y"), ("2", "x"), ("2", "y")}
 
 
-@settings(deadline=None)
 @given(before=BODY, after=BODY, fragment=BODY)
 def test_every_character_stems_from_the_same_character_of_the_file(
     tmp_path_factory: pytest.TempPathFactory, before: str, after: str, fragment: str
