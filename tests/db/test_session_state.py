@@ -136,7 +136,7 @@ async def test_types_that_were_registered_do_not_reach_the_next_holder(one: Data
 
 
 async def test_named_statements_go_on_after_a_reset(network: Network) -> None:
-    async with pool(network.dsn) as db:
+    async with pool(network.dsn, pre_ping=False) as db:
         await get_number(db, number=1)
         await db.execute("set lock_timeout = '1s'")
         await get_number(db, number=2)
@@ -156,7 +156,7 @@ async def test_a_named_statement_with_an_unknown_function_is_reset(one: Database
 
 
 async def test_harmless_statements_cost_nothing_but_themselves(network: Network) -> None:
-    async with pool(network.dsn) as db:
+    async with pool(network.dsn, pre_ping=False) as db:
         await get_number(db, number=1)
         await list_series(db, number=3)
         before = len(network.statements)
@@ -171,7 +171,7 @@ async def test_harmless_statements_cost_nothing_but_themselves(network: Network)
 
 
 async def test_a_transaction_of_harmless_statements_costs_begin_and_commit(network: Network) -> None:
-    async with pool(network.dsn) as db:
+    async with pool(network.dsn, pre_ping=False) as db:
         await get_number(db, number=1)
         before = len(network.statements)
         async with db.transaction() as tx:

@@ -25,7 +25,8 @@ async def network(database_url: str) -> AsyncIterator[Network]:
 @pytest.fixture
 def settings(settings: Settings, network: Network) -> Settings:
     """One connection, so that what it prepared for one request is there for the next."""
-    return settings.model_copy(update={"database_url": SecretStr(network.dsn), "db_pool_size": 1, "db_max_overflow": 0})
+    one = {"db_pool_size": 1, "db_max_overflow": 0, "db_pool_pre_ping": False}
+    return settings.model_copy(update={"database_url": SecretStr(network.dsn), **one})
 
 
 async def add_more(db: Database) -> None:
