@@ -16,12 +16,13 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Network:
     """A port that leads to the server of `dsn`; `self.dsn` goes through it.
 
-    `statements` are the SQL texts that were executed through it, also BEGIN and the like; `waiting` says whether an
-    answer of the server is held back.
+    `statements` are the SQL texts that were executed through it, also BEGIN and the like; `connections` counts those
+    that it accepted; `waiting` says whether an answer of the server is held back.
     """
 
     def __init__(self, dsn: str) -> None:
         self.statements: list[str] = []
+        self.connections = 0
         self._address = conninfo_to_dict(dsn)
         self.waiting = False
         self._open = asyncio.Event()
@@ -82,6 +83,7 @@ class Network:
         self.waiting = False
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         relay = asyncio.current_task()
         assert relay
         self._relays.add(relay)

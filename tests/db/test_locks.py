@@ -52,7 +52,7 @@ async def test_waiting_for_a_lock_has_an_end_and_leaves_nothing(database_url: st
     async with pool(database_url, min_size=2, max_size=2) as db:
         async with asyncio.timeout(20), db.lock("report"):
             with pytest.raises(StatementTimeout):
-                async with db.lock("report", timeout=0.1):
+                async with db.lock("report", timeout=1.0):
                     raise AssertionError
         async with db.lock("report", timeout=30):
             assert await db.fetchval("show statement_timeout") == "30s"

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from app.db import Database, DatabaseUnavailable, Gap, Notification
+from tests.db.pools import until
 from tests.network import Network
 
 LISTENERS = """
@@ -81,7 +82,8 @@ async def test_a_channel_has_to_be_named(db: Database) -> None:
 async def test_a_network_that_swallows_everything_is_a_gap_too(network: Network) -> None:
     async with Database(network.dsn, min_size=0, keepalive=0.1) as db, db.listen("news") as received:
         network.hold()
-        await asyncio.sleep(1)
+        before = network.connections
+        await until(lambda: network.connections > before)
         network.release()
         async with asyncio.timeout(20):
             gap = await anext(received)

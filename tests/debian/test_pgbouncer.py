@@ -115,7 +115,7 @@ async def test_settings_hold_in_every_transaction_and_nowhere_else(db: Database,
 
 
 async def test_a_statement_that_takes_too_long_is_stopped(bounced: str) -> None:
-    async with pool(bounced, pgbouncer=True, statement_timeout=0.1) as db:
+    async with pool(bounced, pgbouncer=True, statement_timeout=1.0) as db:
         with pytest.raises(StatementTimeout, match="statement timeout"):
             await sleep(db, seconds=60)
         with pytest.raises(StatementTimeout, match="statement timeout"):
@@ -132,7 +132,7 @@ async def test_raw_sql_without_arguments_has_the_settings_as_well(db: Database, 
         await connection.execute(asked)
         await connection.execute("commit")
     assert [body for (body,) in await db.fetch("select body from notes")] == ["off 30s"] * 4
-    async with pool(bounced, pgbouncer=True, statement_timeout=0.1) as impatient:
+    async with pool(bounced, pgbouncer=True, statement_timeout=1.0) as impatient:
         with pytest.raises(StatementTimeout, match="statement timeout"):
             await impatient.execute("select pg_sleep(60)")
         assert await get_number(impatient, number=1) == 1

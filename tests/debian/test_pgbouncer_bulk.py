@@ -143,9 +143,9 @@ async def test_a_stream_has_the_settings_of_the_pool(bounced: str, write_queries
     @queries.bind
     def stream_settings(db: Executor, *, s: float) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
 
-    async with pool(bounced, pgbouncer=True, statement_timeout=0.2) as db:
+    async with pool(bounced, pgbouncer=True, statement_timeout=1.0) as db:
         async with stream_settings(db, s=0.0) as rows:
-            assert [setting async for setting in rows] == ["200ms"]
+            assert [setting async for setting in rows] == ["1s"]
         with pytest.raises(StatementTimeout, match="the server stopped stream_settings"):
             async with stream_settings(db, s=60.0):
                 pass
@@ -257,7 +257,7 @@ async def test_a_copy_has_the_settings_of_the_pool(direct: str, bounced: str, co
             "create function rest() returns trigger language plpgsql as $$ begin perform pg_sleep(60); end $$;"
             "create trigger rest before insert on books for each row execute function rest()"
         )
-    async with pool(bounced, pgbouncer=True, statement_timeout=0.2) as db:
+    async with pool(bounced, pgbouncer=True, statement_timeout=1.0) as db:
         with pytest.raises(StatementTimeout, match="the server stopped copy_books"):
             await copy_books(db, rows=[Book("a", 1)])
         assert await stored(db) == []

@@ -97,7 +97,7 @@ async def test_a_reading_handler_and_its_statement_end_with_the_client(
 
 
 async def test_a_writing_handler_runs_to_its_end(db: Database, service: Service, ask: Ask) -> None:
-    service.seconds = 5 * PATIENCE
+    service.seconds = 2.0
     client = await ask("POST")
     await until(db, 1)
     client.close()

@@ -76,7 +76,7 @@ class TestBusyPool:
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={"db_pool_size": 1, "db_max_overflow": 0, "db_pool_timeout": 0.05})
+        return settings.model_copy(update={"db_pool_size": 1, "db_max_overflow": 0, "db_pool_timeout": 1.0})
 
     async def test_a_request_that_gets_no_connection_may_try_again_later(
         self, app: Starlette, client: httpx2.AsyncClient, ann: Person
