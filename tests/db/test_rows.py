@@ -41,6 +41,12 @@ class Friend(Person):
     since: int
 
 
+class Colleague(Person):
+    """Has the constructor of its parent."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     name: str
@@ -53,6 +59,13 @@ class Ordered:
     last: int = field(kw_only=True)
     author: Person = field(kw_only=True)
     first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    last: int = field(kw_only=True)
+    first: int
+    counted: int = field(init=False, default=7)
 
 
 class Mood(StrEnum):
@@ -115,6 +128,7 @@ async def test_fields_can_be_inherited(load: Load, db: Database) -> None:
     friend = await read(load, db, Friend, f"select 2020 as since, {ANN}")
 
     assert (type(friend), friend) == (Friend, Friend(1, "ann", 2020))
+    assert await read(load, db, Colleague, f"select {ANN}") == Colleague(1, "ann")
 
 
 async def test_a_field_that_the_constructor_does_not_take_has_no_column(load: Load, db: Database) -> None:
@@ -130,6 +144,7 @@ async def test_fields_can_be_keyword_only(load: Load, db: Database) -> None:
     sql = """select 2 as last, 1 as first, 1 as "author.id", 'ann' as "author.name" """
 
     assert await read(load, db, Ordered, sql) == Ordered(1, last=2, author=Person(1, "ann"))
+    assert await read(load, db, Numbered, "select 2 as last, 1 as first") == Numbered(1, last=2)
 
 
 # Lists, options and scalars
@@ -304,6 +319,7 @@ async def test_enums_collections_composites_ranges_and_domains_fill_fields(load:
     )  # fmt: skip
     assert row.mood is Mood.SAD
     assert await read(load, db, Mood, "select 'glad'") is Mood.GLAD
+    assert await read(load, db, tuple, "select array[1, 2]") == (1, 2)
     assert await read(load, db, list[Mood | None], "values ('glad'), (null)") == [Mood.GLAD, None]
 
 
@@ -312,6 +328,8 @@ async def test_a_composite_of_other_attributes_is_refused(load: Load, db: Databa
     with pytest.raises(BindingError, match=r"Money does not fit the value: it is made of \(amount, country\)"):
         await read(load, db, Money | None, "select 1 as amount, 'x' as currency where false")
         await read(load, db, list[list[Money]], "select array[row(5, 'EUR')::money_of]")
+    with pytest.raises(BindingError, match="Money does not fit the value: it is made of int, not a composite"):
+        await read(load, db, list[list[Money]], "select array[5]")
 
 
 async def test_a_column_whose_type_changed_is_refused_by_name(load: Load, db: Database) -> None:
