@@ -247,6 +247,19 @@ async def test_a_connection_is_replaced_at_the_end_of_its_lifetime(database_url:
         assert await get_pid(db) != first
 
 
+async def test_connections_that_are_retired_are_replaced_as_soon_as_nobody_uses_them(database_url: str) -> None:
+    async with pool(database_url, min_size=2, max_size=2) as db:
+        before = set(await held(db, 2))
+        async with db.acquire() as connection:
+            lent = await get_pid(connection)
+            db.retire_connections()
+            await until(lambda: db.statistics().evictions == {"retired": 1})
+            assert await get_pid(connection) == lent
+        await until(lambda: db.statistics().evictions == {"retired": 2})
+
+        assert not before & set(await held(db, 2))
+
+
 async def test_connections_opened_together_do_not_end_together(database_url: str) -> None:
     async with pool(database_url, min_size=5, max_size=5, max_lifetime=100.0) as db:
         together = asyncio.Barrier(5)
