@@ -260,6 +260,17 @@ async def test_connections_that_are_retired_are_replaced_as_soon_as_nobody_uses_
         assert not before & set(await held(db, 2))
 
 
+async def test_a_connection_that_was_retired_while_it_was_lent_is_not_lent_again(database_url: str) -> None:
+    async with pool(database_url, acquire_timeout=60) as db:
+        async with db.acquire() as connection:
+            lent = await get_pid(connection)
+            waiting = asyncio.ensure_future(get_pid(db))
+            await until(lambda: db.statistics().waiting == 1)
+            db.retire_connections()
+
+        assert await waiting != lent
+
+
 async def test_connections_opened_together_do_not_end_together(database_url: str) -> None:
     async with pool(database_url, min_size=5, max_size=5, max_lifetime=100.0) as db:
         together = asyncio.Barrier(5)
