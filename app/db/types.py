@@ -45,10 +45,10 @@ def column_problem(annotation: Any, pg_type: asyncpg.Type) -> str | None:
     annotation, name = _innermost(annotation, pg_type.name)
     if annotation is None or name not in READS:
         return None
-    kinds = [_kind(member) for member in members(annotation)]
+    kinds = [_kind(member) for member in members(annotation) if member is not type(None)]
     read = READS[name]
     fits = read in kinds or (read is int and float in kinds) or any(kind not in _KNOWN for kind in kinds)
-    return None if fits else f"is {pg_type.name}, the field is {' | '.join(kind.__name__ for kind in kinds if kind)}"
+    return None if fits else f"is {pg_type.name}, the field is {' | '.join(kind.__name__ for kind in kinds) or None}"
 
 
 def guards(annotations: Iterable[Any], pg_types: Sequence[asyncpg.Type]) -> list[tuple[int, Reason]]:

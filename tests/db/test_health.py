@@ -449,6 +449,6 @@ async def test_statistics_tell_how_long_tasks_waited(database_url: str) -> None:
         statistics = db.statistics()
 
     assert statistics.waits == sum(statistics.wait_histogram.values()) == 3
-    assert statistics.wait_seconds > 3 * 0.05
+    assert 3 * 0.05 < statistics.wait_seconds < 3 * 60
     assert not any(number for limit, number in statistics.wait_histogram.items() if limit <= 0.05)
     assert list(statistics.wait_histogram)[-1] == float("inf")

@@ -254,6 +254,12 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    title: str
+    stars: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     id: int
     to: Post | None
@@ -321,6 +327,22 @@ async def test_enums_collections_composites_ranges_and_domains_fill_fields(load:
     assert await read(load, db, Mood, "select 'glad'") is Mood.GLAD
     assert await read(load, db, tuple, "select array[1, 2]") == (1, 2)
     assert await read(load, db, list[Mood | None], "values ('glad'), (null)") == [Mood.GLAD, None]
+
+
+@pytest.mark.parametrize(
+    ("row_type", "sql", "column"),
+    [
+        (Person, "select 'x' as id, 'ann' as name", "id"),
+        (Comment, """select 3 as id, 'hi' as body, 'x' as "author.id", 'ann' as "author.name" """, "author.id"),
+        (Post, """select 'hi' as title, 'x' as "author.id", 'ann' as "author.name" """, "author.id"),
+        (Rated, "select 'hi' as title, 'x' as stars", "stars"),
+    ],
+)
+async def test_a_column_of_another_type_than_its_field_is_refused(
+    load: Load, db: Database, row_type: Any, sql: str, column: str
+) -> None:
+    with pytest.raises(BindingError, match=f"get_thing: column '{column}' is text, the field is int"):
+        await read(load, db, row_type, sql)
 
 
 async def test_a_composite_of_other_attributes_is_refused(load: Load, db: Database) -> None:
