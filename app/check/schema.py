@@ -30,6 +30,8 @@ class UniqueIndex:
     name: str
     columns: frozenset[int]
     nulls_collide: bool
+    is_computed: bool
+    """Whether it is of an expression, such as lower(email), and not of mere columns."""
     constraint: int
 
 
@@ -97,6 +99,7 @@ select
         where p.classid = 'pg_class'::regclass and p.objid = i.indexrelid and p.refobjid = i.indrelid
     ) as columns,
     i.indnullsnotdistinct as nulls_collide,
+    i.indexprs is not null as is_computed,
     coalesce((select k.oid from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u')), 0)
         as constraint
 from pg_index i
@@ -132,5 +135,6 @@ async def _unique(connection: Connection) -> dict[int, tuple[UniqueIndex, ...]]:
     unique: dict[int, tuple[UniqueIndex, ...]] = defaultdict(tuple)
     for row in await connection.fetch(_UNIQUE):
         columns = frozenset(row["columns"]) - {0}
-        unique[row["table"]] += (UniqueIndex(row["name"], columns, row["nulls_collide"], row["constraint"]),)
+        rest = row["nulls_collide"], row["is_computed"], row["constraint"]
+        unique[row["table"]] += (UniqueIndex(row["name"], columns, *rest),)
     return unique

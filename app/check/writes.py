@@ -106,8 +106,11 @@ def _is_arbiter(conflict: Node, index: UniqueIndex) -> bool:
     elements, constraint = conflict.children("arbiterElems"), conflict.number("constraint")
     if constraint:
         return constraint == index.constraint
+    if not elements:
+        return True
     inferred = {node.number("varattno") for element in elements for node in walk(element) if node.tag == "VAR"}
-    return not elements or frozenset(inferred) == index.columns
+    computes = any(expression.tag != "VAR" for element in elements if (expression := element.child("expr")))
+    return frozenset(inferred) == index.columns and computes == index.is_computed
 
 
 def _write(query: Node, command: int, holder: Node, field: str, conflict: Node | None = None) -> Write:

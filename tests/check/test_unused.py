@@ -108,9 +108,18 @@ def test_on_conflict_takes_care_of_the_constraint_it_names(planted: Planted, cla
         ("update people set name = :name where id = 1", ["people_name_key"]),
         ("insert into people (id, name) overriding system value values (1, :name)", ["people_name_key", "people_pkey"]),
         ("insert into teams (name) values (:name)", ["teams_lower_key", "teams_slug_key"]),
-        ("update teams set note = :name where id is null", []),
+        ("update teams set number = 1 where :name = id::text", ["teams_number_key"]),
         ("update teams set name = :name where id is null", ["teams_lower_key", "teams_slug_key"]),
         ("with t as (insert into teams (name) values ('a') on conflict do nothing) select :name::text", []),
+        ("insert into teams (name) values (:name) on conflict (lower(name)) do nothing", ["teams_slug_key"]),
+        (
+            "insert into teams (note) values (:name) on conflict (note) do nothing",
+            ["teams_note_lower_key", "teams_slug_key"],
+        ),
+        (
+            "insert into teams (note) values (:name) on conflict (lower(note)) do nothing",
+            ["teams_note_key", "teams_slug_key"],
+        ),
     ],
 )
 def test_a_constraint_can_be_violated_through_what_its_columns_are_made_of(
@@ -119,10 +128,11 @@ def test_a_constraint_can_be_violated_through_what_its_columns_are_made_of(
     planted.schema += """
         create table teams (
             id uuid default gen_random_uuid() constraint teams_pkey primary key,
-            name text, note text, number int constraint teams_number_key unique,
+            name text, note text constraint teams_note_key unique, number int constraint teams_number_key unique,
             slug text generated always as (name || '!') stored constraint teams_slug_key unique
         );
         create unique index teams_lower_key on teams (lower(name));
+        create unique index teams_note_lower_key on teams (lower(note));
     """
 
     (query,) = add(planted, f"-- name: add\n{statement}").queries
