@@ -267,3 +267,12 @@ def test_the_parts_of_composites_in_an_array_can_be_null(planted: Planted) -> No
     problems = planted.problems(sql, bound("get_all, id: int", "list[list[tuple[int, str | None]]]"))
 
     assert [problem.partition(" error: ")[2].partition(",")[0] for problem in problems] == ["owners.id can be null"]
+
+
+def test_the_parts_of_a_composite_behind_a_domain_can_be_null(planted: Planted) -> None:
+    planted.schema += f"{OWNER} create domain checked_owner as owner check ((value).id > 0);"
+    sql = "-- name: get_all\nselect array(select row(id, nick)::checked_owner from people where id = :id) as owners"
+
+    problems = planted.problems(sql, bound("get_all, id: int", "list[list[tuple[int, str | None]]]"))
+
+    assert [problem.partition(" error: ")[2].partition(",")[0] for problem in problems] == ["owners.id can be null"]
