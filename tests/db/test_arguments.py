@@ -114,6 +114,7 @@ async def test_a_value_that_the_annotation_does_not_allow_is_refused(
         (list[int | None], "bigint[]", [1, None], [1, None]),
         (list[list[int]], "bigint[]", [[1], [2]], [[1], [2]]),
         (asyncpg.Range, "int4range", asyncpg.Range(1, 3), asyncpg.Range(1, 3)),
+        (asyncpg.Range | None, "int4range", None, None),
         (Any, "integer", 7, 7),
     ],
 )
