@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,13 @@ async def network(database_url: str) -> AsyncIterator[Network]:
     """The way to this test's own database."""
     async with Network(database_url) as network:
         yield network
+
+
+@pytest.fixture(autouse=True)
+def no_fault_of_the_keeper(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """It goes on after a fault, so that no test would notice one; a test that makes one clears the log."""
+    yield
+    assert [record.getMessage() for record in caplog.get_records("call") if record.name == "app.db.keeper"] == []
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ async def echo(write_queries: WriteQueries, db: Database, annotation: Any, pg_ty
         (Mood, "text", "glad", "must be Mood, not str"),
         (asyncpg.Range, "int4range", asyncpg.Range(1.5, 3), "has a bound that must be int | None, not float"),
         (asyncpg.Range, "tstzrange", asyncpg.Range(NAIVE), "has a bound that needs a time zone for timestamptz"),
+        (Any, "timestamptz", date(2024, 2, 29), "must be datetime | None, not date"),
         (Any, "integer", True, "must be int | None, not bool"),
         (object, "integer", True, "must be int | None, not bool"),
         (Any, "timestamptz", NAIVE, "needs a time zone for timestamptz"),

@@ -341,6 +341,7 @@ async def test_the_keeper_survives_its_own_faults(
     assert faults == [1]
     assert "keeping the pool of" in caplog.text
     assert "a fault" in caplog.text
+    caplog.clear()
 
 
 async def test_a_stream_without_a_server_is_the_same_error_as_any_statement(network: Network) -> None:

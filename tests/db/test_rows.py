@@ -260,6 +260,11 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    length: float
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     id: int
     to: Post | None
@@ -336,13 +341,20 @@ async def test_enums_collections_composites_ranges_and_domains_fill_fields(load:
         (Comment, """select 3 as id, 'hi' as body, 'x' as "author.id", 'ann' as "author.name" """, "author.id"),
         (Post, """select 'hi' as title, 'x' as "author.id", 'ann' as "author.name" """, "author.id"),
         (Rated, "select 'hi' as title, 'x' as stars", "stars"),
+        (Measured, "select 'x' as length", "length"),
     ],
 )
 async def test_a_column_of_another_type_than_its_field_is_refused(
     load: Load, db: Database, row_type: Any, sql: str, column: str
 ) -> None:
-    with pytest.raises(BindingError, match=f"get_thing: column '{column}' is text, the field is int"):
+    with pytest.raises(BindingError, match=f"get_thing: column '{column}' is text, the field is (int|float)"):
         await read(load, db, row_type, sql)
+
+
+async def test_an_int_is_a_float_as_type_checkers_see_it(load: Load, db: Database) -> None:
+    assert await read(load, db, Measured, "select 1 as length") == Measured(1)
+    with pytest.raises(BindingError, match="column 'name' is int4, the field is str"):
+        await read(load, db, Person, "select 1 as id, 2 as name")
 
 
 async def test_a_composite_of_other_attributes_is_refused(load: Load, db: Database) -> None:
