@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.report import place_of_caller
-from app.db.transaction import TransactionBlock
+from app.db.transaction import DRIVER_ERRORS, TransactionBlock, aborted, send_commit
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -132,8 +132,8 @@ class LentStream:
         self._rows.end()
         try:
             if exc is None:
-                await self._given().send("commit", self._query.function)
-        except Exception as error:
+                await self._commit(self._given())
+        except DRIVER_ERRORS as error:
             self._given().raise_translated(error, self._query, self._arguments)
             raise
         finally:
@@ -146,6 +146,14 @@ class LentStream:
             )
             # The garbage collector runs in any thread.
             self._loop.call_soon_threadsafe(_give_back, self._lease, self._server)
+
+    async def _commit(self, server: "ServerConnection") -> None:
+        if self._query.reads_only:
+            await server.send("commit", self._query.function)
+            return
+        failure = server.failure
+        if server.in_doubt or await send_commit(server) == "ROLLBACK":
+            raise aborted("transaction", failure) from failure
 
     async def _borrow(self, place: tuple[str, int]) -> "ServerConnection":
         self._server = server = self._lease.take_fresh() or await self._lease.take(self._timeout)
@@ -162,6 +170,8 @@ class LentStream:
             raise
 
     async def _begin_transaction(self, server: "ServerConnection") -> Rows:
+        # What failed here before is no part of it.
+        server.failure, server.in_doubt = None, False
         try:
             # Not asyncpg's own transaction: that one complains where a reset ends it.
             await server.send(f"begin; {server.settings_of_transactions}", self._query.function)

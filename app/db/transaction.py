@@ -115,22 +115,22 @@ class TransactionBlock:
             server.in_doubt = True
         failure = server.failure
         await self._roll_back()
-        raise _aborted("savepoint", failure) from failure
+        raise aborted("savepoint", failure) from failure
 
     async def _commit(self) -> None:
         server = self._server
         failure = server.failure
         if server.in_doubt and not server.is_closed():
             await self._roll_back()
-            raise _aborted("transaction", failure) from failure
+            raise aborted("transaction", failure) from failure
         if not server.is_in_transaction():
             if server.is_closed():
                 raise DatabaseUnavailable("the connection was lost before COMMIT: nothing was stored") from failure
             raise TransactionAborted(
                 "raw SQL ended this transaction inside its block, which cannot know what is stored"
             )
-        if await _send_commit(server) == "ROLLBACK":
-            raise _aborted("transaction", failure) from failure
+        if await send_commit(server) == "ROLLBACK":
+            raise aborted("transaction", failure) from failure
 
     async def _roll_back(self) -> None:
         """Undo the block; for a connection that is lost the server does it."""
@@ -147,7 +147,8 @@ class TransactionBlock:
             server.failure, server.in_doubt = self._outer
 
 
-def _aborted(what: str, failure: BaseException | None) -> TransactionAborted:
+def aborted(what: str, failure: BaseException | None) -> TransactionAborted:
+    """The error for a block that ended as if nothing had failed in it; `failure` is what had."""
     reason = f"{type(failure).__name__}: {failure}" if failure else "one that ran on asyncpg's own connection"
     return TransactionAborted(
         f"the {what} was rolled back, since a statement in it had failed ({reason}); "
@@ -161,8 +162,8 @@ def _begin_text(isolation: Isolation | None, readonly: bool, deferrable: bool) -
     return f"begin{level}{' read only' if readonly else ''}{' deferrable' if deferrable else ''};"
 
 
-async def _send_commit(server: "ServerConnection") -> str:
-    """The answer: COMMIT, or ROLLBACK for a transaction in which a statement had failed."""
+async def send_commit(server: "ServerConnection") -> str:
+    """The answer: COMMIT, or ROLLBACK for a transaction in which a statement had failed; CommitUnknown for none."""
     try:
         return await server.send("commit", "COMMIT")
     except DatabaseUnavailable as error:

@@ -14,6 +14,7 @@ from asyncpg import Range
 from app.db import (
     BadArgument,
     BindingError,
+    CommitUnknown,
     Database,
     Executor,
     NotConnected,
@@ -22,6 +23,8 @@ from app.db import (
     Queries,
     TransactionAborted,
 )
+from tests.db.ledger import create_entries, held_commits, until_committing
+from tests.network import Network
 
 WriteQueries = Callable[[str], Queries]
 Numbers = AbstractAsyncContextManager[AsyncIterator[int]]
@@ -115,6 +118,86 @@ async def test_what_a_stream_writes_is_stored_unless_its_block_fails(db: Databas
             raise KeyError
     await settled(db)
     assert [title for (title,) in await db.fetch("select title from books")] == ["kept"]
+
+
+async def test_a_failure_that_is_swallowed_in_a_stream_that_writes_is_told_at_its_end(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    await db.execute("""
+        create table numbers (n int);
+        create function keep(n int) returns int language plpgsql as $$ begin
+            insert into numbers values (1 / (50 - n)); return n;
+        end $$
+    """)
+    queries = write_queries("-- name: stream_kept\nselect keep(n) from generate_series(:first::int, 100) as n")
+
+    @queries.bind(prefetch=10)
+    def stream_kept(db: Executor, *, first: int) -> Numbers: ...
+
+    with pytest.raises(TransactionAborted) as aborted:
+        async with stream_kept(db, first=1) as rows:
+            with pytest.raises(asyncpg.DivisionByZeroError):
+                assert [number async for number in rows]
+    assert type(aborted.value.__cause__) is asyncpg.DivisionByZeroError
+    await settled(db)
+    async with stream_kept(db, first=51) as rows:
+        assert len([number async for number in rows]) == 50
+    assert await db.fetchval("select count(*) from numbers") == 50
+
+
+async def test_a_failure_that_is_swallowed_in_a_stream_that_reads_has_lost_nothing(
+    db: Database, stream_numbers: Callable[..., Numbers]
+) -> None:
+    async with stream_numbers(db, count=100) as rows:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            assert [number async for number in rows]
+    await settled(db)
+
+
+async def test_a_fetch_that_was_given_up_in_a_stream_that_writes_is_not_committed(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    await db.execute("""
+        create table numbers (n int);
+        create function keep(n int) returns int language plpgsql as $$ begin
+            insert into numbers values (n); perform pg_sleep(case when n = 2 then 60 else 0 end); return n;
+        end $$
+    """)
+    queries = write_queries("-- name: stream_kept\nselect keep(n) from generate_series(1, 3) as n")
+
+    @queries.bind(prefetch=1)
+    def stream_kept(db: Executor) -> Numbers: ...
+
+    with pytest.raises(TransactionAborted):
+        async with stream_kept(db) as rows:
+            assert await anext(rows) == 1
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await anext(rows)
+    await settled(db)
+    assert await db.fetchval("select count(*) from numbers") == 0
+
+
+async def test_a_stream_that_writes_and_whose_commit_nobody_answers_is_a_question(
+    db: Database, network: Network, write_queries: WriteQueries
+) -> None:
+    queries = write_queries("-- name: stream_added\ninsert into entries values (1, 1) returning id")
+
+    @queries.bind
+    def stream_added(db: Executor) -> Numbers: ...
+
+    async def add(far: Database) -> None:
+        async with stream_added(far) as rows:
+            assert await anext(rows) == 1
+
+    await create_entries(db)
+    async with Database(network.dsn, min_size=1) as far, held_commits(db):
+        adding = asyncio.create_task(add(far))
+        await until_committing(db)
+        await network.cut()
+        with pytest.raises(CommitUnknown):
+            await adding
+        await network.mend()
 
 
 async def test_a_stream_that_is_cancelled_while_it_begins_gives_its_connection_back(
