@@ -64,7 +64,12 @@ class PoolTimeout(BinderyError):
 
 
 class DatabaseUnavailable(BinderyError):
-    """The server cannot be reached, refuses the login or went away; the message says which server and what to try."""
+    """The server cannot be reached, refuses the login or went away; the message says which server and what to try.
+
+    `may_be_done`: a statement of its own, outside any transaction, was under way and may have been carried out.
+    """
+
+    may_be_done = False
 
 
 class StatementTimeout(BinderyError):

@@ -181,8 +181,10 @@ class ServerConnection(DriverConnection):
 
     def translated(self, error: Exception, query: Query, arguments: tuple[object, ...]) -> Exception:
         """The layer's own error for the driver's, or the same error where it has none."""
-        own = self.lost_by(error, query.function) or self.timed_out(error, query.function)
-        return own or query.translate(error, arguments)
+        if lost := self.lost_by(error, query.function):
+            lost.may_be_done = lost.may_be_done and not query.reads_only
+            return lost
+        return self.timed_out(error, query.function) or query.translate(error, arguments)
 
     def timed_out(self, error: Exception, step: str) -> StatementTimeout | None:
         """The error for a step that was stopped, by the caller's deadline or by the server; None if it was not."""
@@ -221,7 +223,10 @@ class ServerConnection(DriverConnection):
         if isinstance(error, CONNECTION_LOST) or self.is_closed():
             self.dirty = self.lost = True
             why = f"the server had not answered for {self.silence:.1f} s" if self.silence else error
-            return DatabaseUnavailable(f"the connection was lost during {step}: {why}")
+            lost = DatabaseUnavailable(f"the connection was lost during {step}: {why}")
+            # asyncpg raises an InterfaceError before it sends anything.
+            lost.may_be_done = self._top_xact is None and not isinstance(error, asyncpg.InterfaceError)
+            return lost
         return None
 
     def before_raw(self, sql: str) -> None:

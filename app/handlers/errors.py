@@ -79,6 +79,8 @@ def _not_found(error: NotFound) -> Response:
 
 
 def _unavailable(error: Exception) -> Response:
+    if isinstance(error, DatabaseUnavailable) and error.may_be_done:
+        return _unknown(error)
     logger.warning("answered 503: %s", error)
     field = "password" if isinstance(error, PasswordsBusy) else "database"
     return error_response(503, {field: ["is busy or not available; try again in a moment"]}, RETRY_LATER)
@@ -89,7 +91,7 @@ def _timed_out(error: StatementTimeout) -> Response:
     return error_response(504, {"database": ["took too long"]})
 
 
-def _unknown(error: CommitUnknown) -> Response:
+def _unknown(error: CommitUnknown | DatabaseUnavailable) -> Response:
     logger.error("answered 503: %s", error)
     # Without Retry-After: whoever repeats it blindly may have it twice.
     return error_response(503, {"database": ["was lost; the change may be stored or not, look before you repeat it"]})

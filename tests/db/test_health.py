@@ -102,8 +102,9 @@ async def test_a_write_whose_idle_connection_was_dead_is_an_error(database_url: 
         await until(lambda: db.statistics().in_use == 1 and network.waiting)
         network.drop()
 
-        with pytest.raises(DatabaseUnavailable, match="lost during add_note"):
+        with pytest.raises(DatabaseUnavailable, match="lost during add_note") as lost:
             await write
+        assert lost.value.may_be_done
         assert db.statistics().retries == 0
 
 
@@ -120,10 +121,11 @@ async def test_a_function_nobody_vouched_for_is_not_run_again(network: Network) 
 
 async def test_a_read_in_a_transaction_is_not_run_again(network: Network) -> None:
     async with pool(network.dsn, pre_ping=False) as db:
-        with pytest.raises(DatabaseUnavailable, match="lost during get_number"):
+        with pytest.raises(DatabaseUnavailable, match="lost during get_number") as lost:
             async with db.transaction() as tx:
                 network.drop()
                 await get_number(tx, number=1)
+        assert not lost.value.may_be_done
 
 
 async def test_a_read_on_a_connection_that_was_handed_over_is_not_run_again(network: Network) -> None:
@@ -135,8 +137,9 @@ async def test_a_read_on_a_connection_that_was_handed_over_is_not_run_again(netw
         await until(lambda: network.waiting)
         network.drop()
 
-        with pytest.raises(DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable) as lost:
             await read
+        assert not lost.value.may_be_done
 
 
 async def test_a_session_ended_by_an_administrator_is_replaced(database_url: str) -> None:

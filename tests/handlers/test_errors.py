@@ -95,13 +95,14 @@ class TestBusyPool:
         assert [answer.status_code for answer in served] == [200, 200]
 
 
+@pytest.fixture
+async def network(database_url: str) -> AsyncIterator[Network]:
+    async with Network(database_url) as network:
+        yield network
+
+
 class TestLostDatabase:
     """With a network between the service and PostgreSQL that can be cut."""
-
-    @pytest.fixture
-    async def network(self, database_url: str) -> AsyncIterator[Network]:
-        async with Network(database_url) as network:
-            yield network
 
     @pytest.fixture
     def settings(self, settings: Settings, network: Network) -> Settings:
@@ -148,3 +149,26 @@ class TestLostDatabase:
             first, second = await client.get("/api/tags"), await client.get("/api/tags")
             assert first.status_code in {200, 503}
             assert second.json() == {"tags": ["dragons", "training"]}
+
+
+class TestLostUnderWay:
+    """With a network that can be cut, and no test of a connection before it is lent."""
+
+    @pytest.fixture
+    def settings(self, settings: Settings, network: Network) -> Settings:
+        return settings.model_copy(update={"database_url": SecretStr(network.dsn), "db_pool_pre_ping": False})
+
+    async def test_a_change_that_broke_under_way_is_not_to_be_repeated_blindly(
+        self, ann: Person, bob: Person, network: Network
+    ) -> None:
+        network.hold()
+        change = asyncio.create_task(ann.post("/api/profiles/bob/follow"))
+        async with asyncio.timeout(20):
+            while not network.waiting:
+                await asyncio.sleep(0.005)
+        network.drop()
+        answer = await change
+
+        assert fields_at_fault(answer) == (503, {"database"})
+        assert "look before you repeat it" in answer.text
+        assert "retry-after" not in answer.headers
