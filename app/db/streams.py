@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.report import place_of_caller
-from app.db.transaction import DRIVER_ERRORS, TransactionBlock, aborted, send_commit
+from app.db.transaction import DRIVER_ERRORS, TransactionBlock, aborted, commit
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -151,9 +151,9 @@ class LentStream:
         if self._query.reads_only:
             await server.send("commit", self._query.function)
             return
-        failure = server.failure
-        if server.in_doubt or await send_commit(server) == "ROLLBACK":
-            raise aborted("transaction", failure) from failure
+        if server.in_doubt and not server.is_closed():
+            raise aborted("transaction", server.failure) from server.failure
+        await commit(server)
 
     async def _borrow(self, place: tuple[str, int]) -> "ServerConnection":
         self._server = server = self._lease.take_fresh() or await self._lease.take(self._timeout)

@@ -123,14 +123,7 @@ class TransactionBlock:
         if server.in_doubt and not server.is_closed():
             await self._roll_back()
             raise aborted("transaction", failure) from failure
-        if not server.is_in_transaction():
-            if server.is_closed():
-                raise DatabaseUnavailable("the connection was lost before COMMIT: nothing was stored") from failure
-            raise TransactionAborted(
-                "raw SQL ended this transaction inside its block, which cannot know what is stored"
-            )
-        if await send_commit(server) == "ROLLBACK":
-            raise aborted("transaction", failure) from failure
+        await commit(server)
 
     async def _roll_back(self) -> None:
         """Undo the block; for a connection that is lost the server does it."""
@@ -162,7 +155,18 @@ def _begin_text(isolation: Isolation | None, readonly: bool, deferrable: bool) -
     return f"begin{level}{' read only' if readonly else ''}{' deferrable' if deferrable else ''};"
 
 
-async def send_commit(server: "ServerConnection") -> str:
+async def commit(server: "ServerConnection") -> None:
+    """COMMIT, or the error that says what became of the transaction instead: see TransactionBlock."""
+    failure = server.failure
+    if not server.is_in_transaction():
+        if server.is_closed():
+            raise DatabaseUnavailable("the connection was lost before COMMIT: nothing was stored") from failure
+        raise TransactionAborted("raw SQL ended this transaction inside its block, which cannot know what is stored")
+    if await _send_commit(server) == "ROLLBACK":
+        raise aborted("transaction", failure) from failure
+
+
+async def _send_commit(server: "ServerConnection") -> str:
     """The answer: COMMIT, or ROLLBACK for a transaction in which a statement had failed; CommitUnknown for none."""
     try:
         return await server.send("commit", "COMMIT")

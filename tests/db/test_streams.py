@@ -16,6 +16,7 @@ from app.db import (
     BindingError,
     CommitUnknown,
     Database,
+    DatabaseUnavailable,
     Executor,
     NotConnected,
     NotFound,
@@ -176,6 +177,22 @@ async def test_a_fetch_that_was_given_up_in_a_stream_that_writes_is_not_committe
                     await anext(rows)
     await settled(db)
     assert await db.fetchval("select count(*) from numbers") == 0
+
+
+async def test_a_stream_that_writes_and_whose_connection_is_lost_before_its_commit_stored_nothing(
+    db: Database, write_queries: WriteQueries
+) -> None:
+    await db.execute("create table books (title text)")
+
+    @write_queries("-- name: stream_added\ninsert into books values ('a') returning pg_backend_pid()").bind
+    def stream_added(db: Executor) -> Numbers: ...
+
+    with pytest.raises(DatabaseUnavailable, match="nothing was stored"):
+        async with stream_added(db) as rows:
+            await db.fetchval("select pg_terminate_backend($1, 20000)", await anext(rows))
+            with pytest.raises(DatabaseUnavailable):
+                await anext(rows)
+    assert await db.fetchval("select count(*) from books") == 0
 
 
 async def test_a_stream_that_writes_and_whose_commit_nobody_answers_is_a_question(
