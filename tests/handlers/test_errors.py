@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from app.db import Database
 from app.settings import Settings
+from tests.db.pools import until
 from tests.documented import fields_at_fault, outcome
 from tests.network import Network
 from tests.people import Person
@@ -76,7 +77,8 @@ class TestBusyPool:
 
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
-        return settings.model_copy(update={"db_pool_size": 1, "db_max_overflow": 0, "db_pool_timeout": 1.0})
+        one = {"db_pool_size": 1, "db_max_overflow": 0, "db_pool_timeout": 1.0, "db_pool_pre_ping": False}
+        return settings.model_copy(update=one)
 
     async def test_a_request_that_gets_no_connection_may_try_again_later(
         self, app: Starlette, client: httpx2.AsyncClient, ann: Person
@@ -93,6 +95,21 @@ class TestBusyPool:
             assert fields_at_fault(answer) == (503, {"database"})
             assert int(answer.headers["retry-after"]) > 0
         assert [answer.status_code for answer in served] == [200, 200]
+
+    async def test_whoever_stored_an_article_is_answered_while_others_wait_for_the_connection(
+        self, app: Starlette, ann: Person, article: dict[str, Any], db: Database
+    ) -> None:
+        path = f"/api/articles/{article['slug']}/comments"
+        async with db.transaction() as holder, asyncio.timeout(30):
+            await holder.execute("lock table comments in access exclusive mode")
+            async with db.transaction() as gate:
+                await gate.execute("lock table articles in share mode")
+                stored = asyncio.create_task(ann.writes("Stored"))
+                await until(lambda: app.state.database.statistics().in_use == 1)
+                reading = asyncio.create_task(ann.get(path))
+                await until(lambda: app.state.database.statistics().waiting == 1)
+            assert (await stored)["title"] == "Stored"
+        await reading
 
 
 @pytest.fixture
@@ -163,9 +180,7 @@ class TestLostUnderWay:
     ) -> None:
         network.hold()
         change = asyncio.create_task(ann.post("/api/profiles/bob/follow"))
-        async with asyncio.timeout(20):
-            while not network.waiting:
-                await asyncio.sleep(0.005)
+        await until(lambda: network.waiting)
         network.drop()
         answer = await change
 
