@@ -25,7 +25,8 @@ async def names(db: Database) -> list[str]:
 
 
 async def test_each_line_becomes_an_account(db: Database, tmp_path: Path) -> None:
-    path = people(tmp_path, f'email,username,bio,password_hash\nann@x.org,ann,"two\nlines","{HASH}"\nbob@x.org,bob,,\n')
+    header, ann = "email,username,bio,image,password_hash", f'ann@x.org,ann,"two\nlines",https://x.org/a.png,"{HASH}"'
+    path = people(tmp_path, f"{header}\n{ann}\nbob@x.org,bob,,,\n")
     read: list[int] = []
 
     assert await import_users(db, path, dry_run=False, advance=read.append) == 2
@@ -33,7 +34,7 @@ async def test_each_line_becomes_an_account(db: Database, tmp_path: Path) -> Non
     assert sum(read) == path.stat().st_size
     rows = await db.fetch("select username, email, bio, image, password_hash = $1 as kept from users order by id", HASH)
     assert [tuple(row) for row in rows] == [
-        ("ann", "ann@x.org", "two\nlines", None, True),
+        ("ann", "ann@x.org", "two\nlines", "https://x.org/a.png", True),
         ("bob", "bob@x.org", None, None, False),
     ]
 
