@@ -38,6 +38,7 @@ def test_each_scheme_is_the_same_address(scheme: str) -> None:
         ("postgresql://db/x?ssl=require", "postgresql://db/x?sslmode=require"),
         ("postgresql://db/x?sslmode=&application_name=a%20b", "postgresql://db/x?application_name=a%20b"),
         ("postgresql://db?database=x%2Fy", "postgresql://db/x%2Fy"),
+        ("postgresql://db/x?dbname=x&user=ann&user=ann", "postgresql://ann@db/x"),
     ],
 )
 def test_one_form_stands_for_each_way_of_writing(url: str, normal: str) -> None:
