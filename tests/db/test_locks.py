@@ -60,7 +60,7 @@ async def test_waiting_for_a_lock_has_an_end_and_leaves_nothing(database_url: st
 
 async def test_a_block_whose_lock_is_lost_is_cancelled(db: Database) -> None:
     async with asyncio.timeout(30):
-        with pytest.raises(LockLost):
+        with pytest.raises(LockLost, match="the connection that held the lock 'report' broke"):
             async with db.lock("report"):
                 await db.execute(END_HOLDERS)
                 await asyncio.sleep(60)

@@ -399,3 +399,15 @@ async def test_deleting_an_article_removes_it_and_all_that_belongs_to_it(
     assert await bob.reads(other_article) == before
     for table in ("articles", "article_tags", "favorites", "comments"):
         assert await db.fetchval(f"select count(*) from {table}") == 1
+
+
+async def test_null_reads_as_blank_and_a_number_is_no_text(ann: Person) -> None:
+    answer = await ann.post("/api/articles", {"article": {"title": None, "description": 5, "body": "Text"}})
+
+    assert outcome(answer) == (422, {"title": BLANK, "description": ["must be a string"]})
+
+
+async def test_who_asks_comes_before_what_they_ask(ann: Person, db: Database) -> None:
+    await db.execute("delete from users")
+
+    assert outcome(await ann.post("/api/articles", {"article": {}})) == (401, {"token": ["is invalid"]})

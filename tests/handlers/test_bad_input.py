@@ -155,7 +155,8 @@ async def test_a_body_of_exactly_the_limit_is_served(sender: Sender, given: Inpu
 
 @every_input
 async def test_a_body_without_its_envelope_is_refused(sender: Sender, given: Input) -> None:
-    for content in ("{}", '{"other": {}}', '{"User": {}, "Article": {}, "Comment": {}}'):
+    null = json.dumps({given.envelope: None})
+    for content in ("{}", '{"other": {}}', '{"User": {}, "Article": {}, "Comment": {}}', null):
         answer = await sender.send(given, content)
         assert outcome(answer) == (422, {given.envelope: ["can't be blank"]}), content
 

@@ -55,6 +55,13 @@ async def test_other_formats_are_refused(ann: Person, client: httpx2.AsyncClient
     assert (await client.get("/api/articles/export")).status_code == 401
 
 
+async def test_the_head_of_an_export_is_for_users_too(ann: Person, db: Database) -> None:
+    assert (await ann.request("HEAD", "/api/articles/export")).status_code == 200
+    await db.execute("delete from users")
+
+    assert (await ann.request("HEAD", "/api/articles/export")).status_code == 401
+
+
 async def open_export(app: Starlette, person: Person, receive: Any, send: Any) -> None:
     """An export, asked for by hand so that the test plays the client."""
     headers = [(b"authorization", f"Token {person.token}".encode())]
