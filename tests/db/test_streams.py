@@ -121,20 +121,28 @@ async def test_what_a_stream_writes_is_stored_unless_its_block_fails(db: Databas
     assert [title for (title,) in await db.fetch("select title from books")] == ["kept"]
 
 
-async def test_a_failure_that_is_swallowed_in_a_stream_that_writes_is_told_at_its_end(
-    db: Database, write_queries: WriteQueries
-) -> None:
+@pytest.fixture
+async def stream_kept(db: Database, write_queries: WriteQueries) -> Callable[..., Numbers]:
+    """Stores and streams the numbers from `first` to 100, one at a time; sleeps at 0 and fails at 50."""
     await db.execute("""
         create table numbers (n int);
         create function keep(n int) returns int language plpgsql as $$ begin
-            insert into numbers values (1 / (50 - n)); return n;
+            insert into numbers values (1 / (50 - n));
+            perform pg_sleep(case when n = 0 then 60 else 0 end);
+            return n;
         end $$
     """)
     queries = write_queries("-- name: stream_kept\nselect keep(n) from generate_series(:first::int, 100) as n")
 
-    @queries.bind(prefetch=10)
+    @queries.bind(prefetch=1)
     def stream_kept(db: Executor, *, first: int) -> Numbers: ...
 
+    return stream_kept
+
+
+async def test_a_failure_that_is_swallowed_in_a_stream_that_writes_is_told_at_its_end(
+    db: Database, stream_kept: Callable[..., Numbers]
+) -> None:
     with pytest.raises(TransactionAborted) as aborted:
         async with stream_kept(db, first=1) as rows:
             with pytest.raises(asyncpg.DivisionByZeroError):
@@ -156,26 +164,29 @@ async def test_a_failure_that_is_swallowed_in_a_stream_that_reads_has_lost_nothi
 
 
 async def test_a_fetch_that_was_given_up_in_a_stream_that_writes_is_not_committed(
-    db: Database, write_queries: WriteQueries
+    db: Database, stream_kept: Callable[..., Numbers]
 ) -> None:
-    await db.execute("""
-        create table numbers (n int);
-        create function keep(n int) returns int language plpgsql as $$ begin
-            insert into numbers values (n); perform pg_sleep(case when n = 2 then 60 else 0 end); return n;
-        end $$
-    """)
-    queries = write_queries("-- name: stream_kept\nselect keep(n) from generate_series(1, 3) as n")
-
-    @queries.bind(prefetch=1)
-    def stream_kept(db: Executor) -> Numbers: ...
-
     with pytest.raises(TransactionAborted):
-        async with stream_kept(db) as rows:
-            assert await anext(rows) == 1
+        async with stream_kept(db, first=-1) as rows:
+            assert await anext(rows) == -1
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await anext(rows)
     await settled(db)
+    assert await db.fetchval("select count(*) from numbers") == 0
+
+
+async def test_a_fetch_that_was_given_up_when_the_server_had_done_it_is_not_committed_either(
+    db: Database, network: Network, stream_kept: Callable[..., Numbers]
+) -> None:
+    async with Database(network.dsn, min_size=1) as far:
+        with pytest.raises(TransactionAborted):
+            async with stream_kept(far, first=51) as rows:
+                network.hold()
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        assert [number async for number in rows]
+                network.release()
     assert await db.fetchval("select count(*) from numbers") == 0
 
 

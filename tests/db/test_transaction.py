@@ -268,8 +268,9 @@ async def test_a_connection_lost_before_commit_stored_nothing(db: Database) -> N
     with pytest.raises(DatabaseUnavailable, match="nothing was stored"):
         async with db.transaction() as tx:
             await add_entry(tx, id=1, amount=1)
-            with pytest.raises(DatabaseUnavailable):
+            with pytest.raises(DatabaseUnavailable) as lost:
                 await tx.execute("select pg_terminate_backend(pg_backend_pid())")
+            assert not lost.value.may_be_done
 
     assert await stored(db) == []
 

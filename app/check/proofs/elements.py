@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from app.check.proofs.catalog import Catalog
 from app.check.proofs.conditions import non_null_columns
+from app.check.proofs.expressions import NULL_AS_ITS_ARGUMENT
 from app.check.proofs.kinds import Sublink
 from app.check.proofs.nullability import Prover
 from app.check.proofs.result_types import result_type
@@ -148,7 +149,7 @@ def _slice(prover: ElementProver, expression: Node, scope: Scope) -> bool:
 
 
 # Of all casts those that change no element; what text is read as, by CoerceViaIO, may have nulls.
-_AS_ITS_ARGUMENT = frozenset({"RELABELTYPE", "COLLATEEXPR", "COERCETODOMAIN"})
+_AS_ITS_ARGUMENT = NULL_AS_ITS_ARGUMENT - {"COERCEVIAIO", "ARRAYCOERCEEXPR"}
 _RULES: dict[str, Callable[[ElementProver, Node, Scope], bool]] = {
     "CONST": _constant,
     "ARRAYEXPR": _array,

@@ -100,7 +100,15 @@ def _sql_value(expression: Node, _scope: Scope, _proof: Proof) -> bool:
 
 
 _ALWAYS = frozenset({"NULLTEST", "BOOLEANTEST", "ARRAYEXPR", "ROWEXPR", "GROUPINGFUNC"})
-NULL_AS_ITS_ARGUMENT = frozenset({"RELABELTYPE", "COLLATEEXPR", "COERCEVIAIO", "ARRAYCOERCEEXPR", "COERCETODOMAIN"})
+NULL_AS_ITS_ARGUMENT = frozenset(
+    {
+        "RELABELTYPE",
+        "COLLATEEXPR",
+        "COERCEVIAIO",
+        "ARRAYCOERCEEXPR",
+        "COERCETODOMAIN",  # PostgreSQL's own name for this node, CoerceToDomain
+    }
+)
 """Kinds of casts that are null where their `arg` is, and not where it is not.
 
 CoerceViaIO raises an error for an input function that returns null; a domain's NOT NULL is left out, see catalog.

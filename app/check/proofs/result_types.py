@@ -14,7 +14,7 @@ _FIELDS = {
     "RELABELTYPE": "resulttype",
     "COERCEVIAIO": "resulttype",
     "ARRAYCOERCEEXPR": "resulttype",
-    "COERCETODOMAIN": "resulttype",
+    "COERCETODOMAIN": "resulttype",  # PostgreSQL's own name for this node, CoerceToDomain
     "CASEEXPR": "casetype",
     "ARRAYEXPR": "array_typeid",
     "ROWEXPR": "row_typeid",
