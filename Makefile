@@ -46,7 +46,7 @@ clean: ## remove .venv and what the tools leave behind; the data in .postgres st
 # Only wheels: a source package would run a build whose own packages no lock file names.
 $(PACKAGES): requirements-dev.lock
 	@python=$$($(FIND_PYTHON)) || exit 1; [ -x .venv/bin/python ] || "$$python" -m venv .venv
-	$(PIP) --only-binary :all: --require-hashes --requirement requirements-dev.lock
+	$(PIP) --only-binary :all: --no-deps --require-hashes --requirement requirements-dev.lock
 	@touch $@
 
 $(INSTALLED): $(PACKAGES) pyproject.toml
