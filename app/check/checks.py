@@ -62,7 +62,7 @@ async def check_query(connection: Connection, schema: Schema, signature: Signatu
     """Check one bound function against the database of this connection."""
     statement, allowed = signature.query.statement, Exemptions(signature.query.statement.check_notes)
     try:
-        description = await describe(connection, schema, checked_text(statement)[0])
+        description = await describe(connection, schema, checked_text(statement)[0], signature.given)
     except asyncpg.PostgresError as error:
         return Checked(signature, None, [_refused(signature, error), *allowed.problems(signature.name)], allowed)
     problems = list(check_description(signature, description, allowed))

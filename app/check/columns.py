@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from app.check.annotations import misfit, required_parts
 from app.check.declared import Declared
-from app.check.describe import Description, ResultColumn, are_null_together
+from app.check.describe import Description, ResultColumn, are_null_together, shows_its_row
 from app.check.exemptions import Exemptions
 from app.check.places import column_offsets
 from app.check.problems import Problem
@@ -39,9 +39,26 @@ def check_columns(signature: Signature, description: Description, allowed: Exemp
     rows: dict[str, list[ResultColumn]] = defaultdict(list)
     for declared, column, _ in found:
         rows[declared.optional_row].append(column)
+    for row in signature.optional_rows([column.name for column in columns]):
+        if row.name in rows:
+            yield from _confusable(signature, row, rows[row.name])
     for filling in found:
         row = filling.declared.optional_row
         yield from _check(signature, filling, allowed, may_be_missing=row != "" and are_null_together(rows[row]))
+
+
+def _confusable(signature: Signature, row: Declared, columns: Sequence[ResultColumn]) -> Iterator[Problem]:
+    """An optional nested row that is there, and is read as one that is missing."""
+    if are_null_together(columns) and not any(map(shows_its_row, columns)):
+        names = ", ".join(column.name for column in columns)
+        yield Problem(
+            signature.name,
+            signature.query.statement.locate(0),
+            f"{row.name} that is there cannot be told from one that is missing: JSON null is None, too",
+            "select a column beside it that is never null where the row is there, such as its key",
+            python=f"{row.place}: {row.text}",
+            postgresql=f"the columns of {row.name} are {names}, and none that is never null is other than JSON",
+        )
 
 
 def fillings(signature: Signature, columns: Sequence[ResultColumn], places: Sequence[Place]) -> Iterator[Filling]:

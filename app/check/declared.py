@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from app.db.annotations import refusal
 from app.db.fields import fields_of, is_composite, nested_row, split_optional
 from app.db.source import Place
 
@@ -29,6 +30,11 @@ class Declared:
     place: Place
     optional_row: str = ""
     """The outermost nested row that it is a field of and that may be None, such as `owner`; empty where none may be."""
+
+    @property
+    def allows_none(self) -> bool:
+        """Whether a bound function takes None for it: by `| None`, or as one of the values of `Any`."""
+        return self.optional or refusal(self.annotation)(None) is None
 
 
 def original(module: ModuleType, name: str) -> Callable[..., Any]:

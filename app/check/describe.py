@@ -16,7 +16,7 @@ from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
 from app.check.proofs.tree import Node, TreeError
 from app.check.schema import Schema
-from app.check.types import Connection, PgType, is_array
+from app.check.types import Connection, PgType, is_array, is_json
 from app.check.writes import breakable_constraints, filled_columns, forgotten_columns
 
 NO_LINEAGE = Lineage((), (), ())
@@ -50,6 +50,11 @@ class ResultColumn:
     """Of an array: whether it is proved that no element of it is ever null."""
 
 
+def shows_its_row(column: ResultColumn) -> bool:
+    """Whether a column of a nested row is None only where an outer join found no row; JSON null is None, too."""
+    return column.absence is not None and column.absence.only and not is_json(column.type)
+
+
 def are_null_together(columns: Sequence[ResultColumn]) -> bool:
     """Whether these columns, those of a nested row, are all null where it is missing, and some of them never else."""
     reasons = {column.absence.missing if column.absence and not column.never_null else "" for column in columns}
@@ -73,8 +78,13 @@ class Description:
     lineage: Lineage = NO_LINEAGE
 
 
-async def describe(connection: Connection, schema: Schema, text: str) -> Description:
-    """The description of a statement with `$1` …; raises the server's error where it does not understand it."""
+async def describe(
+    connection: Connection, schema: Schema, text: str, given: frozenset[int] = frozenset()
+) -> Description:
+    """The description of a statement with `$1` …; raises the server's error where it does not understand it.
+
+    `given` are the numbers of the parameters that are never null.
+    """
     statement = await connection.prepare(text)
     parameters = [schema.type_of(parameter.oid) for parameter in statement.get_parameters()]
     columns = [(attribute.name, schema.type_of(attribute.type.oid)) for attribute in statement.get_attributes()]
@@ -82,7 +92,7 @@ async def describe(connection: Connection, schema: Schema, text: str) -> Descrip
     try:
         async with analysed(connection, text, types) as (tree, function):
             origin = await lineage(connection, schema, function, tree)
-        catalog = await load_catalog(connection, tree)
+        catalog = await load_catalog(connection, tree, given)
         proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
         elements = prove_elements(tree, catalog)
         at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))

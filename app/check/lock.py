@@ -37,6 +37,11 @@ class Entry:
     """The parameters that may be None."""
     description: Description
 
+    @property
+    def given(self) -> frozenset[int]:
+        """The numbers of the parameters that are never null."""
+        return frozenset(number for number, name in enumerate(self.parameters, 1) if name not in self.optional)
+
 
 @dataclass(slots=True)
 class Lock:
@@ -117,7 +122,7 @@ def _entry(signature: Signature, description: Description) -> dict[str, Any]:
         "promises": signature.query.cardinality,
         "at_most_one": description.at_most_one,
         "parameters": {name: parameter.type.name for name, parameter in parameters},
-        "optional": [argument.name for argument in signature.arguments if argument.optional],
+        "optional": [argument.name for argument in signature.arguments if argument.allows_none],
         "compared": [name for name, parameter in parameters if parameter.compared],
         "fills": {name: list(parameter.fills) for name, parameter in parameters if parameter.fills},
         "columns": {column.name: _column_text(column) for column in description.columns},

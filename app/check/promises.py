@@ -10,6 +10,7 @@ from app.check.describe import Description, ResultColumn
 from app.check.exemptions import Exemptions
 from app.check.problems import Problem
 from app.check.signatures import Signature
+from app.check.types import is_json
 from app.db.annotations import element
 from app.db.fields import split_optional
 
@@ -62,20 +63,25 @@ def _fields(signature: Signature, description: Description) -> Iterator[_Filled]
     for declared, column in _fillings(signature, description):
         is_either = signature.is_scalar and signature.query.cardinality == "optional"
         if declared.optional and not is_either:
-            yield _Filled(signature, declared, column if column.never_null else None)
+            yield _Filled(signature, declared, column if _is_never_none(column) else None)
 
 
 def _rows(signature: Signature, description: Description) -> Iterator[_Filled]:
     for row in signature.optional_rows([column.name for column in description.columns]):
         # A row is None where all of its columns are null.
         inside = (column for column in description.columns if column.name.startswith(f"{row.name}."))
-        yield _Filled(signature, row, next((column for column in inside if column.never_null), None))
+        yield _Filled(signature, row, next((column for column in inside if _is_never_none(column)), None))
 
 
 def _elements(signature: Signature, description: Description) -> Iterator[_Filled]:
     for declared, column in _fillings(signature, description):
         if split_optional(element(declared.annotation))[1]:
             yield _Filled(signature, declared, column if column.holds_no_null else None, "an element of ")
+
+
+def _is_never_none(column: ResultColumn) -> bool:
+    """Whether Python never gets None of it, be it JSON's own null."""
+    return column.never_null and not is_json(column.type)
 
 
 def _fillings(signature: Signature, description: Description) -> Iterator[tuple[Declared, ResultColumn]]:

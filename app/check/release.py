@@ -21,7 +21,7 @@ async def check_release(connection: Connection, schema: Schema, lock: Lock) -> l
     problems: list[Problem] = []
     for name, entry in lock.entries.items():
         try:
-            description = await describe(connection, schema, entry.text)
+            description = await describe(connection, schema, entry.text, entry.given)
         except asyncpg.PostgresError as error:
             problems.append(_refused(lock, name, error))
         else:

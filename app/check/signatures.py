@@ -37,6 +37,11 @@ class Signature:
         """Whether a row is one value."""
         return self.query.row_type is not None and self.query.row_type.is_scalar
 
+    @property
+    def given(self) -> frozenset[int]:
+        """The numbers of the parameters whose arguments are never None: the function refuses it."""
+        return frozenset(number for number, argument in enumerate(self.arguments, 1) if not argument.allows_none)
+
     def fields(self, columns: Sequence[str]) -> list[Declared]:
         """What these columns of the result fill, by their names; a scalar is one of any name."""
         if self.query.row_type is None:

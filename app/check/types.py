@@ -129,6 +129,11 @@ def is_array(type_: PgType) -> bool:
     return without_domain(type_).kind == "array"
 
 
+def is_json(type_: PgType) -> bool:
+    """Whether it is json or jsonb, be it by a domain: its own null is None to Python, as SQL's null is."""
+    return without_domain(type_).name in JSON
+
+
 def python_type(type_: PgType) -> str:
     """The annotation that fits the type best, as it is written in Python."""
     write = _WRITTEN.get(type_.kind)

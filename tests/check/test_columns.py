@@ -149,6 +149,48 @@ def outer_joined(planted: Planted, columns: str, row: str = OPTIONAL, source: st
     )
 
 
+def test_a_row_of_json_alone_cannot_be_told_from_one_that_is_missing(planted: Planted) -> None:
+    planted.schema += "alter table people add column data jsonb not null default 'null';"
+    row = OPTIONAL.replace("    id: int\n    nick: str\n", "    data: dict[str, int]\n")
+
+    (problem,) = outer_joined(planted, 'people.data as "owner.data"', row)
+
+    assert "owner that is there cannot be told from one that is missing: JSON null is None, too\n" in problem
+    assert (
+        "To mend it      select a column beside it that is never null where the row is there, such as its key"
+        in problem
+    )
+
+
+def test_a_row_with_a_key_beside_its_json_is_there_or_missing(planted: Planted) -> None:
+    planted.schema += "alter table people add column data jsonb not null default 'null';"
+    row = OPTIONAL.replace("nick: str", "data: dict[str, int]")
+
+    assert outer_joined(planted, 'people.id as "owner.id", people.data as "owner.data"', row) == []
+
+
+def test_a_field_of_json_may_be_none_where_the_column_is_never_null(planted: Planted) -> None:
+    planted.schema += "alter table people add column data jsonb not null default 'null';"
+    row = PERSON.replace("nick: str", "data: dict[str, int]")
+
+    assert problems(planted, "select id, data from people", row) == []
+
+
+def test_what_is_computed_of_an_argument_that_is_never_none_is_never_null(planted: Planted) -> None:
+    sql = "select name || :tail as name, coalesce(nick, :tail) as nick, :any::jsonb as other from people"
+    row = "@dataclass(frozen=True, slots=True)\nclass Person:\n    name: str\n    nick: str\n    other: object\n"
+
+    def found(arguments: str) -> list[str]:
+        texts = planted.problems(
+            f"-- name: list_people\n{SCANS}{sql}", bound(f"list_people, {arguments}", "list[Person]", row)
+        )
+        return [text.partition("error: ")[2].partition(" can be null")[0] for text in texts]
+
+    assert found("tail: str, any: object") == ["the column other"]
+    assert found("tail: str, any: dict[str, int]") == []
+    assert found("tail: str | None, any: dict[str, int]") == ["the column name", "the column nick"]
+
+
 def test_a_row_that_an_outer_join_may_miss_is_none_as_a_whole(planted: Planted) -> None:
     columns = 'people.id as "owner.id", people.name as "owner.nick"'
 

@@ -32,7 +32,7 @@ async def test_no_proof_is_wrong(analysing_dsn: str) -> None:
 
 def test_a_wrong_proof_is_found_and_named(server_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scope, "null_extended", lambda _from: iter(()))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - broken on purpose
-    arguments = ["--seed", "77", "--first", "120", "--count", "40", "--dsn", server_dsn]
+    arguments = ["--seed", "77", "--first", "240", "--count", "40", "--dsn", server_dsn]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
     assert "seed 77: 40 statements" in result.stdout

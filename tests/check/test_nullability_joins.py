@@ -42,10 +42,48 @@ async def test_a_condition_that_null_would_fail_rules_null_out(prove: Prove) -> 
         assert await prove(f"select x from a where {condition}") == [True], condition
 
 
+async def test_a_condition_that_only_a_value_makes_false_rules_null_out_by_its_negation(prove: Prove) -> None:
+    for condition in [
+        "not (x is null)",
+        "not (x is null or n = 7)",
+        "not (not (x is not null))",
+        "not ((x = 9) is unknown)",
+        "not ((x = 2) is not true)",
+        "x is not distinct from 2",
+        "not (x is distinct from 2)",
+        "not (x <> all ($1))",
+        "x <> all (array[3, 4])",
+        "x not in (3, 4)",
+    ]:
+        arguments = [[2, 3]] if "$1" in condition else []
+        types = "int[]" if arguments else ""
+        assert await prove(f"select x from a where {condition}", *arguments, types=types) == [True], condition
+
+
+async def test_a_disjunction_proves_what_each_of_its_sides_proves(prove: Prove) -> None:
+    assert await prove("select x from a where x = 2 or x = 3") == [True]
+    assert await prove("select x, t from a where x = 2 or (x = 3 and t = 'three')") == [True, False]
+    assert await prove("select x from a where not (x is null and n = 1 or x = 7)") == [True]
+    assert await prove("select x from a where (x, t) in (select 2, 'two')") == [True]
+
+
 async def test_a_condition_that_null_can_pass_proves_nothing(prove: Prove) -> None:
     for condition in ["x is null", "x = 2 or n = 1", "x is distinct from 3", "coalesce(x, 1) = 1", "x <> all ('{}')"]:
         assert await prove(f"select x from a where {condition}") == [False], condition
     for condition in ["(x = 2) is not true", "not (x = 2 and n = 3)", "(x = 2) is unknown", "row(x, n) is not null"]:
+        assert await prove(f"select x from a where {condition}") == [False], condition
+    for condition in [
+        "not (x is not null)",
+        "not (x is null and n = 2)",
+        "not ((x = 2) is true)",
+        "x is not distinct from null",
+        "x is not distinct from nullif(n, n)",
+        "not (x is distinct from char_length(t))",
+        "x not in (select n from a where false)",
+        "x <> all (array[]::int[])",
+        "not (x = any (array[]::int[]))",
+        "not (row(x, n) is null)",
+    ]:
         assert await prove(f"select x from a where {condition}") == [False], condition
 
 

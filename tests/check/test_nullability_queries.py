@@ -34,6 +34,13 @@ async def test_tables_of_values_and_functions(prove: Prove) -> None:
     assert await prove("select generate_series(1, 1), generate_series(1, 2)") == [False, False]
 
 
+async def test_an_ordinality_numbers_every_row(prove: Prove) -> None:
+    assert await prove("select * from unnest(array[1, null]) with ordinality") == [False, True]
+    both = "rows from (unnest(array[1]), jsonb_to_record('{}') as (p int, q text)) with ordinality"
+    assert await prove(f"select * from {both}") == [False, False, False, True]
+    assert await prove("select o from a left join unnest(array[1]) with ordinality as u (v, o) on o = n") == [False]
+
+
 async def test_set_operations_are_as_null_as_the_rows_they_keep(prove: Prove) -> None:
     assert await prove("select n from a union all select x from a") == [False]
     assert await prove("select n from a union select id from b") == [True]

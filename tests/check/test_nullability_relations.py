@@ -112,7 +112,13 @@ async def test_merge_returns_the_target_and_perhaps_no_source(prove: Prove, conn
             await prove(f"{merge} returning a.n")
         return
     assert await prove(f"{merge} when not matched by source then delete returning a.n, b.id") == [True, False]
-    assert await prove(f"{merge} returning merge_action(), b.id") == [False, False]
+    assert await prove(f"{merge} returning merge_action(), b.id") == [True, False]
+
+
+async def test_merge_names_what_it_did(prove: Prove, connection: asyncpg.Connection) -> None:
+    if connection.get_server_version().major >= 17:
+        merge = "merge into a using b on a.id = b.id when matched then delete when not matched then do nothing"
+        assert await prove(f"{merge} returning merge_action(), lower(merge_action())") == [True, True]
 
 
 async def test_what_is_written_through_a_view_or_rule_can_return_anything(

@@ -104,6 +104,7 @@ class Sources(ABC):
             ("unnest(array[1, null]) as {} (c1)", ["int"]),
             ("unnest(array['a', null], array[1]) as {} (c1, c2)", ["text", "int"]),
             ("rows from (generate_series(1, 3), generate_series(1, 2)) as {} (c1, c2)", ["int", "int"]),
+            ("unnest(array[1, null]) with ordinality as {} (c1, c2)", ["int", "int"]),
             ("unlikely(2) as {} (c1)", ["int"]),
             ("regexp_split_to_table('a,b', ',') as {} (c1)", ["text"]),
         ])  # fmt: skip

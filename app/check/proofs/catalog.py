@@ -62,11 +62,16 @@ class Catalog:
     """Source and target type of the built-in implicit conversions."""
     arrays: set[int] = field(default_factory=set[int])
     """The types of arrays."""
+    given: frozenset[int] = frozenset()
+    """The numbers of the parameters that are never null."""
 
 
-async def load_catalog(connection: asyncpg.Connection, tree: Node) -> Catalog:
-    """What there is to know about this tree, and about those of the views that it reads."""
-    catalog = Catalog(await load_functions(connection))
+async def load_catalog(connection: asyncpg.Connection, tree: Node, given: frozenset[int] = frozenset()) -> Catalog:
+    """What there is to know about this tree, and about those of the views that it reads.
+
+    `given` are the numbers of the parameters that never get null.
+    """
+    catalog = Catalog(await load_functions(connection), given=given)
     catalog.casts = {(row[0], row[1]) for row in await connection.fetch(_CASTS)}
     catalog.arrays = {row[0] for row in await connection.fetch(_ARRAYS)}
     trees, seen = [tree], set[int]()

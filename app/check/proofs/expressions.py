@@ -10,6 +10,10 @@ Proof: TypeAlias = Callable[[Node], bool]
 """Says of an expression in the same query that it is never null."""
 # current_schema, which comes after it, is null where no schema of the search path exists.
 _LAST_NEVER_NULL_SQL_VALUE = 13
+# `$1`, and not what stands for a value inside the tree.
+_EXTERNAL = 0
+# What json_object() and json_array() make is there even of nulls.
+_JSON_OBJECT, _JSON_ARRAY = 1, 2
 
 
 def never_null(expression: Node, scope: Scope, proof: Proof) -> bool:
@@ -29,6 +33,10 @@ def _all(arguments: list[Node], proof: Proof) -> bool:
 
 def _constant(expression: Node, _scope: Scope, _proof: Proof) -> bool:
     return not expression.flag("constisnull")
+
+
+def _parameter(expression: Node, scope: Scope, _proof: Proof) -> bool:
+    return expression.number("paramkind") == _EXTERNAL and expression.number("paramid") in scope.catalog.given
 
 
 def _any_argument(expression: Node, _scope: Scope, proof: Proof) -> bool:
@@ -99,7 +107,30 @@ def _sql_value(expression: Node, _scope: Scope, _proof: Proof) -> bool:
     return expression.number("op") <= _LAST_NEVER_NULL_SQL_VALUE
 
 
-_ALWAYS = frozenset({"NULLTEST", "BOOLEANTEST", "ARRAYEXPR", "ROWEXPR", "GROUPINGFUNC"})
+def _json_constructor(expression: Node, scope: Scope, proof: Proof) -> bool:
+    """`json_object(…)`, `json_arrayagg(…)`, `json_scalar(…)` and the like, and their `returning` of another type."""
+    if expression.number("type") not in {_JSON_OBJECT, _JSON_ARRAY}:
+        made = expression.child("func")
+        if not _all([made] if made else expression.children("args"), proof):
+            return False
+    conversion = expression.child("coercion")
+    while conversion is not None and conversion.tag in NULL_AS_ITS_ARGUMENT:
+        conversion = conversion.child("arg")
+    return conversion is None or conversion.tag == "CASETESTEXPR"
+
+
+def _json_value(expression: Node, _scope: Scope, proof: Proof) -> bool:
+    formatted = expression.child("formatted_expr")
+    return formatted is not None and proof(formatted)
+
+
+def _json_test(expression: Node, _scope: Scope, proof: Proof) -> bool:
+    """`x is json`."""
+    tested = expression.child("expr")
+    return tested is not None and proof(tested)
+
+
+_ALWAYS = frozenset({"NULLTEST", "BOOLEANTEST", "ARRAYEXPR", "ROWEXPR", "GROUPINGFUNC", "MERGESUPPORTFUNC"})
 NULL_AS_ITS_ARGUMENT = frozenset(
     {
         "RELABELTYPE",
@@ -115,6 +146,7 @@ CoerceViaIO raises an error for an input function that returns null; a domain's 
 """
 _RULES: dict[str, Callable[[Node, Scope, Proof], bool]] = {
     "CONST": _constant,
+    "PARAM": _parameter,
     "COALESCEEXPR": _any_argument,
     "MINMAXEXPR": _any_argument,
     "BOOLEXPR": _all_arguments,
@@ -126,4 +158,7 @@ _RULES: dict[str, Callable[[Node, Scope, Proof], bool]] = {
     "AGGREF": _aggregate,
     "WINDOWFUNC": _window_function,
     "SQLVALUEFUNCTION": _sql_value,
+    "JSONCONSTRUCTOREXPR": _json_constructor,
+    "JSONVALUEEXPR": _json_value,
+    "JSONISPREDICATE": _json_test,
 }

@@ -63,7 +63,11 @@ NEVER_NULL_WINDOW_FUNCTIONS = 'count() count("any") row_number() rank() dense_ra
 # Over a group, which has a row at least: null only where all of its values are.
 GROUP_AGGREGATES = ["max", "min", "sum", "avg", "bool_and", "bool_or", "every", "bit_and", "bit_or", "string_agg"]
 # Over a group, these keep nulls as members of what they return.
-COLLECTING_AGGREGATES = ["array_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg"]
+COLLECTING_AGGREGATES = [
+    "array_agg", "json_agg", "json_agg_strict", "json_object_agg", "json_object_agg_strict", "json_object_agg_unique",
+    "json_object_agg_unique_strict", "jsonb_agg", "jsonb_agg_strict", "jsonb_object_agg", "jsonb_object_agg_strict",
+    "jsonb_object_agg_unique", "jsonb_object_agg_unique_strict",
+]  # fmt: skip
 
 # What becomes of the elements of an array is known of these; array_agg() of arrays is another function of that name.
 ARRAY_FUNCTIONS = {

@@ -17,17 +17,20 @@ from app.check.proofs.scope import Scope, is_grouped_by_none
 from app.check.proofs.tree import Node, TreeError
 
 
-async def never_null_columns(connection: asyncpg.Connection, text: str, parameter_types: Sequence[str]) -> list[bool]:
+async def never_null_columns(
+    connection: asyncpg.Connection, text: str, parameter_types: Sequence[str], given: frozenset[int] = frozenset()
+) -> list[bool]:
     """For each column of a statement's result whether it is proved never to be null; empty when there are none.
 
-    `text` has `$1` …, whose types are named as format_type() names them. Raises what the server says about the text.
+    `text` has `$1` …, whose types are named as format_type() names them; `given` are the numbers of those that are
+    never null. Raises what the server says about the text.
     """
     try:
         tree = await analysed_tree(connection, text, parameter_types)
     except asyncpg.FeatureNotSupportedError:
         # No query but a command with a result, such as SHOW or EXPLAIN: it has no tree to prove anything by.
         return [False for _ in (await connection.prepare(text)).get_attributes()]
-    return prove_columns(tree, await load_catalog(connection, tree))
+    return prove_columns(tree, await load_catalog(connection, tree, given))
 
 
 def prove_columns(tree: Node, catalog: Catalog) -> list[bool]:
@@ -150,6 +153,8 @@ class Prover:
     def function_column(self, table: Node, column: int) -> bool:
         """Whether a column of a function in FROM is never null in its rows."""
         functions = table.children("functions")
+        if table.flag("funcordinality") and column > sum(call.number("funccolcount") for call in functions):
+            return True
         # Of several functions in ROWS FROM the shorter ones go on with nulls.
         if len(functions) != 1 or column != 1:
             return False

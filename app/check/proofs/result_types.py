@@ -21,6 +21,7 @@ _FIELDS = {
     "COALESCEEXPR": "coalescetype",
     "MINMAXEXPR": "minmaxtype",
     "SQLVALUEFUNCTION": "type",
+    "MERGESUPPORTFUNC": "msftype",
 }
 _BOOLEAN, _INTEGER = 16, 23
 _FIXED = {
