@@ -10,6 +10,7 @@ from app.check.columns import check_columns
 from app.check.describe import Description, describe
 from app.check.exemptions import Exemption, Exemptions, unused_exemptions
 from app.check.parameters import check_parameters
+from app.check.placeholders import instead
 from app.check.places import name_offset
 from app.check.plans import FullScan, full_scans
 from app.check.problems import Problem
@@ -99,7 +100,7 @@ def _refused(signature: Signature, error: asyncpg.PostgresError) -> Problem:
         signature.name,
         _position(signature, error),
         f"PostgreSQL refuses the statement: {error.message}",
-        hint or "mend the statement, or migrate the schema",
+        instead(signature.query.statement, error) or hint or "mend the statement, or migrate the schema",
         python=f"{signature.place}: {signature.query.function}",
         postgresql=f"{error.sqlstate}: {error.message}",
     )

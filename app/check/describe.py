@@ -10,7 +10,7 @@ from app.check.proofs.absence import Absence, prove_absences
 from app.check.proofs.analysis import analysed
 from app.check.proofs.cardinality import prove_at_most_one
 from app.check.proofs.catalog import load_catalog
-from app.check.proofs.comparisons import compared_parameters, tested_parameters
+from app.check.proofs.comparisons import compared_parameters, sorting_parameters, tested_parameters
 from app.check.proofs.elements import prove_elements
 from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
@@ -34,6 +34,8 @@ class Parameter:
     """Whether a condition compares it, which is never true for null."""
     tested: bool = False
     """Whether the statement expects it to be null: in `is null` or `coalesce`."""
+    sorts: bool = False
+    """Whether rows are ordered by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,10 @@ async def describe(
 
 def _parameters(tree: Node, schema: Schema, types: Sequence[PgType]) -> tuple[Parameter, ...]:
     compared, tested = compared_parameters(tree, schema.strict_functions), tested_parameters(tree)
+    sorting = sorting_parameters(tree)
     return tuple(
-        Parameter(type_, tuple(filled_columns(tree, schema, number)), number in compared, number in tested)
+        Parameter(
+            type_, tuple(filled_columns(tree, schema, number)), number in compared, number in tested, number in sorting
+        )
         for number, type_ in enumerate(types, 1)
     )

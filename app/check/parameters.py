@@ -1,15 +1,19 @@
 """Arguments against placeholders: their types, and whether they may be None."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from app.check.annotations import misfit
 from app.check.declared import Declared
 from app.check.describe import Description, Parameter
 from app.check.exemptions import Exemptions
+from app.check.placeholders import list_mend, order_mend
+from app.check.places import COMPARISONS
 from app.check.problems import Problem
 from app.check.signatures import Signature
 from app.check.types import python_type
+from app.db.annotations import element
+from app.db.fields import split_optional
 
 
 class _Pair(NamedTuple):
@@ -24,6 +28,8 @@ def check_parameters(signature: Signature, description: Description, allowed: Ex
     for number, argument in enumerate(signature.arguments, 1):
         pair = _Pair(signature, number, argument, description.parameters[number - 1])
         yield from _type(pair)
+        if pair.parameter.sorts:
+            yield _sorting(pair)
         if argument.optional and pair.parameter.fills:
             yield _filling(pair)
         elif argument.optional and pair.parameter.compared and not allowed.allow("null", argument.name):
@@ -36,7 +42,19 @@ def _type(pair: _Pair) -> Iterator[Problem]:
         optional = " | None" if pair.argument.optional else ""
         instead = "" if pair.signature.query.copy else ", or cast the placeholder"
         mend = f"declare it `{name}: {python_type(pair.parameter.type)}{optional}`{instead}"
+        if _is_list_of_them(pair):
+            mend = list_mend(name)
         yield _problem(pair, f"the argument {name} does not fit :{name}: {reason}", mend)
+
+
+def _sorting(pair: _Pair) -> Problem:
+    name = pair.argument.name
+    return _problem(
+        pair,
+        f"the rows are ordered by :{name}, which is one value for all of them and orders nothing",
+        order_mend(name),
+        beside=("by",),
+    )
 
 
 def _filling(pair: _Pair) -> Problem:
@@ -56,16 +74,22 @@ def _comparison(pair: _Pair) -> Problem:
         f"{name} may be None, and a comparison with null is never true",
         f"declare it `{pair.argument.text.removesuffix(' | None')}`, compare by `is not distinct from`, write"
         f" `:{name} is null or …`, or say `-- check: null :{name}, because …`",
-        compared=True,
+        beside=COMPARISONS,
     )
 
 
-def _problem(pair: _Pair, message: str, mend: str, *, compared: bool = False) -> Problem:
+def _is_list_of_them(pair: _Pair) -> bool:
+    """Whether the argument is a list of what the parameter is one of: `in (:ids)`."""
+    of = element(pair.argument.annotation)
+    return of is not None and misfit(pair.parameter.type, split_optional(of)[0], writes=True) is None
+
+
+def _problem(pair: _Pair, message: str, mend: str, *, beside: Collection[str] = ()) -> Problem:
     signature, number, argument, parameter = pair
     fills = f", a value of {', '.join(parameter.fills)}" if parameter.fills else ""
     return Problem(
         signature.name,
-        signature.locate_parameter(number, compared=compared),
+        signature.locate_parameter(number, beside=beside),
         message,
         mend,
         python=f"{argument.place}: {argument.text}",

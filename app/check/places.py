@@ -1,6 +1,6 @@
 """Where in a statement's text its columns and parameters stand."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +13,8 @@ _ENDS_LIST = frozenset(
     | {"union", "intersect", "except", "into"}
 )
 _BEFORE_TABLES = frozenset(("from", "join", "update", "into", "using", "only"))
-_COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!="))
+COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!="))
+"""The operators beside which a null makes a condition fail."""
 
 
 def column_offsets(text: str, count: int) -> list[int]:
@@ -25,13 +26,15 @@ def column_offsets(text: str, count: int) -> list[int]:
     return [item.start for item in items] if len(items) == count else [0] * count
 
 
-def parameter_offset(text: str, number: int, *, compared: bool = False) -> int:
-    """Where `$number` stands first, or first beside a comparison."""
+def parameter_offset(text: str, number: int, *, beside: Collection[str] = ()) -> int:
+    """Where `$number` stands first, or first beside one of these words or operators."""
     tokens = [token for token, _ in _code(text)]
     found = [index for index, token in enumerate(tokens) if token.text == f"${number}"]
-    beside = [index for index in found if _COMPARISONS & {near.text for near in tokens[max(index - 1, 0) : index + 2]}]
-    index = (beside if compared and beside else found)[0]
-    return tokens[index].start
+    wanted = frozenset(beside)
+    near = [
+        index for index in found if wanted & {token.text.lower() for token in tokens[max(index - 1, 0) : index + 2]}
+    ]
+    return tokens[(near or found)[0]].start
 
 
 def _code(text: str) -> Iterator[tuple[Token, int]]:

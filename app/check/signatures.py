@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -59,12 +59,12 @@ class Signature:
             return []
         return list(optional_rows(split_optional(self.query.row_type.type)[0], columns))
 
-    def locate_parameter(self, number: int, *, compared: bool = False) -> Place:
-        """Where the parameter stands first, or first beside a comparison; of a COPY, where the column does."""
+    def locate_parameter(self, number: int, *, beside: Collection[str] = ()) -> Place:
+        """Where the parameter stands first, or first beside one of these words; of a COPY, where the column does."""
         statement = self.query.statement
         if self.query.copy is not None:
             return statement.locate(name_offset(statement.text, self.query.copy.columns[number - 1]))
-        return statement.locate(parameter_offset(statement.text, number, compared=compared))
+        return statement.locate(parameter_offset(statement.text, number, beside=beside))
 
 
 def checked_text(statement: Statement) -> tuple[str, tuple[str, ...]]:

@@ -35,6 +35,16 @@ PLANTED = [
         "",
     ),
     (
+        "-- name: list_names\nselect name from people where id in (:ids);\n",
+        bound("list_names, ids: list[int]", "list[str]"),
+        "",
+    ),
+    (
+        "-- name: list_names\nselect name from pets where owner_id = 1 order by :key;\n",
+        bound("list_names, key: str", "list[str]"),
+        "",
+    ),
+    (
         "-- name: find\nselect id, nick, name from people where id = :id;\n",
         FIND,
         "",

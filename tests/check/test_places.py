@@ -1,6 +1,6 @@
 import pytest
 
-from app.check.places import column_offsets, name_offset, parameter_offset
+from app.check.places import COMPARISONS, column_offsets, name_offset, parameter_offset
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_a_parameter_is_found_where_it_stands_first_or_is_compared() -> None:
 
     assert text[parameter_offset(text, 1) :].startswith("$1, $10")
     assert text[parameter_offset(text, 10) :].startswith("$10")
-    assert text[parameter_offset(text, 2, compared=True) :].startswith("$2 and")
-    assert text[parameter_offset(text, 1, compared=True) :].startswith("$1 > b")
-    assert text[parameter_offset(text, 10, compared=True) :].startswith("$10")
+    assert text[parameter_offset(text, 2, beside=COMPARISONS) :].startswith("$2 and")
+    assert text[parameter_offset(text, 1, beside=COMPARISONS) :].startswith("$1 > b")
+    assert text[parameter_offset(text, 10, beside=COMPARISONS) :].startswith("$10")
 
 
 def test_a_table_is_found_where_it_is_read_and_a_column_where_it_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Which parameters a condition compares in a way that is never true when they are null."""
+"""What becomes of parameters: compared in a way that is never true when they are null, tested for null, sorted by."""
 
 from collections.abc import Iterator
 
@@ -22,6 +22,29 @@ def compared_parameters(tree: Node, strict_functions: frozenset[int]) -> set[int
 def tested_parameters(tree: Node) -> set[int]:
     """The numbers of the parameters that the statement expects to be null: in `is null` or `coalesce`."""
     return set(_expected_null(tree))
+
+
+def sorting_parameters(tree: Node) -> set[int]:
+    """The numbers of the parameters that rows are ordered by: one value for all of them, which orders nothing."""
+    return set(_numbers([expression for node in walk(tree) for expression in _sort_expressions(node)]))
+
+
+def _sort_expressions(node: Node) -> Iterator[Node]:
+    """What a query, its windows or an aggregate order by."""
+    if node.tag == "QUERY":
+        clauses = [*node.children("sortClause")]
+        for window in node.children("windowClause"):
+            clauses += window.children("orderClause")
+        entries = node.children("targetList")
+    elif node.tag == "AGGREF":
+        clauses, entries = node.children("aggorder"), node.children("args")
+    else:
+        return
+    sorted_by = {clause.number("tleSortGroupRef") for clause in clauses}
+    for entry in entries:
+        expression = entry.child("expr")
+        if expression is not None and entry.number("ressortgroupref") in sorted_by:
+            yield expression
 
 
 def _expected_null(value: Value) -> Iterator[int]:
