@@ -16,6 +16,8 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from jwt.types import Options
 
 MIN_SECRET_KEY_BYTES = 32
+# In characters. NFKC takes time that grows with the square of a password's combining marks, and holds the interpreter.
+MAX_PASSWORD = 1000
 WAITING_PER_WORKER = 64
 
 _Result = TypeVar("_Result")
@@ -58,15 +60,22 @@ class Passwords:
         self._decoy_hash = unusable_hash()
 
     async def hash(self, password: str) -> str:
-        """The argon2id hash to store for `password`; another one each time. Raises PasswordsBusy."""
+        """The argon2id hash to store for `password`; another one each time.
+
+        Raises PasswordsBusy, and ValueError for more than MAX_PASSWORD characters.
+        """
+        if len(password) > MAX_PASSWORD:
+            raise ValueError(f"a password has at most {MAX_PASSWORD} characters")
         return await self._run(lambda: _hasher.hash(_encoded(password)))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether `password` is the one that was hashed.
+        """Whether `password` is the one that was hashed; one of more than MAX_PASSWORD characters never is.
 
         None, for an account that does not exist, is False after the same work, so that the time taken tells nothing.
         Raises PasswordsBusy, and argon2's InvalidHashError or VerificationError for a hash that is not argon2's.
         """
+        if len(password) > MAX_PASSWORD:
+            return False
         known = self._decoy_hash if password_hash is None else password_hash
         return await self._run(lambda: _matches(known, password)) and password_hash is not None
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import security
-from app.security import WAITING_PER_WORKER, InvalidToken, Passwords, PasswordsBusy, Tokens
+from app.security import MAX_PASSWORD, WAITING_PER_WORKER, InvalidToken, Passwords, PasswordsBusy, Tokens
 
 KEY = "k" * 32
 
@@ -49,6 +49,22 @@ async def test_a_password_verifies_against_its_own_hash_only(passwords: Password
     assert await passwords.verify(password_hash, "correct horse")
     assert not await passwords.verify(password_hash, "correct horsf")
     assert not await passwords.verify(password_hash, "")
+
+
+async def test_a_password_longer_than_any_is_wrong_and_never_normalised(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password_hash = await passwords.hash("p" * MAX_PASSWORD)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("it was normalised")
+
+    monkeypatch.setattr("app.security._encoded", refuse)
+    for password in ("p" * (MAX_PASSWORD + 1), "a" + "\u0315\u0300" * 60_000):
+        assert not await passwords.verify(password_hash, password)
+        assert not await passwords.verify(None, password)
+        with pytest.raises(ValueError, match="at most 1000 characters"):
+            await passwords.hash(password)
 
 
 async def test_the_same_password_is_never_hashed_alike_and_never_stored(passwords: Passwords) -> None:

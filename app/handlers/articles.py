@@ -3,47 +3,42 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, FailFast, Field
 from slugify import slugify
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.handlers.errors import Forbidden
+from app.handlers.bodies import BLANK, RequestBody, parse, required
+from app.handlers.errors import Forbidden, Invalid
 from app.handlers.operations import Operation, Parameter
 from app.handlers.pagination import CURSOR, LIMIT, OFFSET, PageRequest, next_page, page_request
 from app.handlers.profiles import ProfileJson, profile_json
-from app.handlers.requests import (
-    MAX_BIGINT,
-    RequestBody,
-    RequiredText,
-    database,
-    parse,
-    path_text,
-    query_text,
-    read_object,
-    user_id,
-    viewer_id,
-)
+from app.handlers.requests import MAX_BIGINT, database, path_text, query_text, read_object, user_id, viewer_id
 from app.handlers.responses import json_response, timestamp
+from app.handlers.users import MAX_USERNAME
 from app.repositories import articles
 from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, Page
 
 MAX_TAGS = 100
+MAX_TAG = 100
 MAX_SLUG_LENGTH = 200
 
-Title = Annotated[RequiredText, Field(max_length=300)]
-Tag = Annotated[RequiredText, Field(max_length=100)]
-# Sorted by code point and without repeats, as they will come back.
-Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(lambda tags: sorted(set(tags)))]
+Title = Annotated[str, Field(max_length=300), AfterValidator(required)]
+Description = Annotated[str, Field(max_length=1000), AfterValidator(required)]
+ArticleBody = Annotated[str, Field(max_length=100_000), AfterValidator(required)]
+Tag = Annotated[str, Field(max_length=MAX_TAG), AfterValidator(required), AfterValidator(str.strip)]
+# Only the first tag at fault is named: there may be a hundred thousand. Sorted by code point and without repeats, as
+# they come back.
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), FailFast(), AfterValidator(lambda tags: sorted(set(tags)))]
 
 
 class NewArticle(RequestBody):
     """An article to publish."""
 
     title: Title
-    description: RequiredText
-    body: RequiredText
+    description: Description
+    body: ArticleBody
     tag_list: Tags = Field(default_factory=list)
 
 
@@ -51,8 +46,8 @@ class UpdateArticle(RequestBody):
     """Changes to an article; what is absent stays."""
 
     title: Title = Field(default_factory=str)
-    description: RequiredText = Field(default_factory=str)
-    body: RequiredText = Field(default_factory=str)
+    description: Description = Field(default_factory=str)
+    body: ArticleBody = Field(default_factory=str)
     tag_list: Tags = Field(default_factory=list)
 
 
@@ -113,7 +108,8 @@ def article_response(article: Article, status: int = 200) -> Response:
 async def get_articles(request: Request) -> Response:
     """Get articles, newest first."""
     viewer, page, db = viewer_id(request), page_request(request), database(request)
-    filters = Filters(query_text(request, "tag"), query_text(request, "author"), query_text(request, "favorited"))
+    author, favorited = (query_text(request, name, MAX_USERNAME) for name in ("author", "favorited"))
+    filters = Filters(_tag(request), author, favorited)
     found = await articles.list_articles(db, filters=filters, page=_page(page), viewer_id=viewer)
     return await _answer(request, page, found, lambda: articles.count_articles(db, filters=filters))
 
@@ -184,6 +180,14 @@ async def delete_article(request: Request) -> Response:
     return Response(status_code=204)
 
 
+def _tag(request: Request) -> str | None:
+    """The tag to filter by, trimmed as tags are stored."""
+    tag = query_text(request, "tag", MAX_TAG)
+    if tag is not None and not (tag := tag.strip()):
+        raise Invalid({"tag": [BLANK]})
+    return tag
+
+
 def _require_author(key: ArticleKey, viewer: int) -> None:
     if key.author_id != viewer:
         raise Forbidden("article")
@@ -213,10 +217,11 @@ def slug_words(title: str) -> str:
 
 _TAG = "Articles"
 _ONE = "/api/articles/{slug}"
+_USERNAME = {"type": "string", "maxLength": MAX_USERNAME}
 _FILTERS = (
-    Parameter("tag", "Only articles with this tag.", {"type": "string"}),
-    Parameter("author", "Only articles by the user with this name.", {"type": "string"}),
-    Parameter("favorited", "Only articles that the user with this name favors.", {"type": "string"}),
+    Parameter("tag", "Only articles with this tag.", {"type": "string", "maxLength": MAX_TAG}),
+    Parameter("author", "Only articles by the user with this name.", _USERNAME),
+    Parameter("favorited", "Only articles that the user with this name favors.", _USERNAME),
 )
 _PAGE = (LIMIT, OFFSET, CURSOR)
 operations = [

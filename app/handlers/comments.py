@@ -1,24 +1,18 @@
 """Comments on articles."""
 
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from app.db import NotFound
+from app.handlers.bodies import RequestBody, parse, required
 from app.handlers.errors import Forbidden
 from app.handlers.operations import Operation
 from app.handlers.profiles import ProfileJson, profile_json
-from app.handlers.requests import (
-    RequestBody,
-    RequiredText,
-    database,
-    parse,
-    path_key,
-    path_text,
-    read_object,
-    user_id,
-    viewer_id,
-)
+from app.handlers.requests import database, path_key, path_text, read_object, user_id, viewer_id
 from app.handlers.responses import json_response, timestamp
 from app.repositories import articles, comments
 from app.repositories.comments import Comment
@@ -27,7 +21,7 @@ from app.repositories.comments import Comment
 class NewComment(RequestBody):
     """A comment to add."""
 
-    body: RequiredText
+    body: Annotated[str, Field(max_length=10_000), AfterValidator(required)]
 
 
 class CommentJson(TypedDict):

@@ -43,7 +43,7 @@ class ExportedArticleJson(TypedDict):
 
 async def export_articles(request: Request) -> Response:
     """Export all articles, oldest first, as lines of JSON or as CSV with a header and tags separated by spaces."""
-    viewer, format_ = user_id(request), query_text(request, "format") or "ndjson"
+    viewer, format_ = user_id(request), query_text(request, "format", 10) or "ndjson"
     if format_ not in FORMATS:
         raise Invalid({"format": [f"must be one of {', '.join(FORMATS)}"]})
     if request.method == "HEAD":

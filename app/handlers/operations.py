@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.handlers.bodies import RequestBody
 from app.handlers.errors import Invalid
-from app.handlers.requests import RequestBody, require_viewer
+from app.handlers.requests import require_viewer
 
 Handler = Callable[[Request], Awaitable[Response]]
 

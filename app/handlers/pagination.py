@@ -12,13 +12,16 @@ from app.handlers.requests import MAX_BIGINT, query_number
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
+CURSOR_LENGTH = 11
 
 LIMIT = Parameter(
     "limit", "How many to return.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20}
 )
 OFFSET = Parameter("offset", "How many to skip.", {"type": "integer", "minimum": 0, "default": 0})
 CURSOR = Parameter(
-    "cursor", 'Where to go on: from the Link header, rel="next", of the page before.', {"type": "string"}
+    "cursor",
+    'Where to go on: from the Link header, rel="next", of the page before.',
+    {"type": "string", "minLength": CURSOR_LENGTH, "maxLength": CURSOR_LENGTH},
 )
 
 
@@ -53,7 +56,7 @@ def _encode(key: int) -> str:
 
 def _decode(cursor: str) -> int:
     try:
-        key = base64.b64decode(cursor + "=", altchars=b"-_", validate=True)
+        key = base64.b64decode(cursor + "=", altchars=b"-_", validate=True) if len(cursor) == CURSOR_LENGTH else b""
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != 8 or key[0] & 0x80:

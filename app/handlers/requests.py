@@ -2,46 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from app.db import Database
+from app.handlers.bodies import storable, too_long
 from app.handlers.errors import Invalid, RequestError, Unauthorized
 from app.repositories import users
 from app.security import Passwords, Tokens
 
 MAX_BIGINT = 2**63 - 1
-UNSTORABLE = "contains a NUL or half a surrogate pair, which text in PostgreSQL cannot hold"
+# A slug has at most 300 characters of words, a hyphen and 19 digits; a user name has at most 100.
+MAX_PATH_TEXT = 320
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-Body = TypeVar("Body", bound="RequestBody")
-
-
-def _storable(value: str) -> str:
-    if _UNSTORABLE.search(value):
-        raise PydanticCustomError("unstorable", UNSTORABLE)
-    return value
-
-
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        raise PydanticCustomError("blank", "can't be blank")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-RequiredText = Annotated[Text, AfterValidator(_not_blank)]
-
-
-class RequestBody(BaseModel):
-    """An object in a request body: camelCase names, strict types, unknown fields ignored."""
-
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
 def database(request: Request) -> Database:
@@ -111,46 +86,13 @@ async def _read_bytes(request: Request) -> bytes:
     return bytes(body)
 
 
-def parse(body: dict[str, Any], envelope: str, model: type[Body]) -> Body:
-    """The object inside the envelope, `{"user": {...}}`, as a model; Invalid names each field at fault."""
-    if envelope not in body or body[envelope] is None:
-        raise Invalid({envelope: ["can't be blank"]})
-    try:
-        return model.model_validate(body[envelope])
-    except ValidationError as error:
-        raise Invalid(_by_field(error, envelope)) from None
-
-
-def _by_field(error: ValidationError, envelope: str) -> dict[str, list[str]]:
-    problems: dict[str, list[str]] = {}
-    for detail in error.errors(include_url=False, include_context=True, include_input=True):
-        field = str(detail["loc"][0]) if detail["loc"] else envelope
-        messages = problems.setdefault(field, [])
-        if (message := _sentence(detail)) not in messages:
-            messages.append(message)
-    return problems
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    """One clear sentence about a value; what is absent or null reads the same as what is blank."""
-    if detail["type"] == "missing" or (detail["input"] is None and detail["type"] == "string_type"):
-        return "can't be blank"
-    limits = detail.get("ctx", {})
-    sentences: dict[str, Callable[[], str]] = {
-        "string_type": lambda: "must be a string",
-        "string_unicode": lambda: UNSTORABLE,
-        "string_too_short": lambda: f"is too short (at least {limits['min_length']} characters)",
-        "string_too_long": lambda: f"is too long (at most {limits['max_length']} characters)",
-        "list_type": lambda: "must be a list",
-        "too_long": lambda: f"has too many entries (at most {limits['max_length']})",
-        "model_type": lambda: "must be an object",
-    }
-    return sentences.get(detail["type"], lambda: detail["msg"])()
-
-
 def path_text(request: Request, name: str) -> str:
-    """A path parameter; Invalid where PostgreSQL could not store it."""
-    return _checked(name, request.path_params[name])
+    """A text in the path; "", which no row has, for a longer one than any: then that row is simply not found.
+
+    Raises Invalid where no text column could hold it.
+    """
+    value: str = request.path_params[name]
+    return _checked(name, value) if len(value) <= MAX_PATH_TEXT else ""
 
 
 def path_key(request: Request, name: str) -> int:
@@ -159,9 +101,14 @@ def path_key(request: Request, name: str) -> int:
     return int(value) if _INTEGER.fullmatch(value) and int(value) <= MAX_BIGINT else 0
 
 
-def query_text(request: Request, name: str) -> str | None:
-    """A query parameter, None where it is absent; Invalid where PostgreSQL could not store it."""
+def query_text(request: Request, name: str, longest: int) -> str | None:
+    """A query parameter of at most `longest` characters, None where it is absent.
+
+    Raises Invalid for a longer one, and where no text column could hold it.
+    """
     value = request.query_params.get(name)
+    if value is not None and len(value) > longest:
+        raise Invalid({name: [too_long(longest)]})
     return None if value is None else _checked(name, value)
 
 
@@ -176,6 +123,7 @@ def query_number(request: Request, name: str, default: int, lowest: int, highest
 
 
 def _checked(name: str, value: str) -> str:
-    if _UNSTORABLE.search(value):
-        raise Invalid({name: [UNSTORABLE]})
-    return value
+    try:
+        return storable(value)
+    except PydanticCustomError as error:
+        raise Invalid({name: [error.message()]}) from None

@@ -1,5 +1,6 @@
 """Registration, login, and one's own account."""
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -8,22 +9,34 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from app.handlers.bodies import BLANK, RequestBody, parse, required, storable
 from app.handlers.errors import Invalid, Unauthorized
 from app.handlers.operations import Operation
-from app.handlers.requests import (
-    RequestBody,
-    RequiredText,
-    Text,
-    database,
-    parse,
-    passwords,
-    read_object,
-    tokens,
-    user_id,
-)
+from app.handlers.requests import database, passwords, read_object, tokens, user_id
 from app.handlers.responses import json_response
 from app.repositories import users
 from app.repositories.users import User
+from app.security import MAX_PASSWORD
+
+MAX_USERNAME = 100
+MAX_EMAIL = 254
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+
+
+def _reachable(value: str) -> str:
+    """The value; refused where no path leads to the profile: "/" ends a segment, and "." and ".." are never sent."""
+    if "/" in value:
+        raise PydanticCustomError("unreachable", 'must not contain "/"')
+    if value in {".", ".."}:
+        raise PydanticCustomError("unreachable", 'must not be "." or ".."')
+    return value
+
+
+def _visible(value: str) -> str:
+    """The value; refused where nothing of it can be seen: spaces, controls, and characters of no width."""
+    if all(unicodedata.category(character) in _INVISIBLE for character in value):
+        raise PydanticCustomError("blank", BLANK)
+    return value
 
 
 def _address(value: str) -> str:
@@ -33,16 +46,23 @@ def _address(value: str) -> str:
     return value
 
 
-Username = Annotated[RequiredText, Field(max_length=100)]
-Email = Annotated[RequiredText, Field(max_length=254), AfterValidator(_address)]
-NewPassword = Annotated[RequiredText, Field(min_length=8, max_length=1000)]
+Username = Annotated[
+    str,
+    Field(max_length=MAX_USERNAME),
+    AfterValidator(required),
+    AfterValidator(_visible),
+    AfterValidator(_reachable),
+]
+Email = Annotated[str, Field(max_length=MAX_EMAIL), AfterValidator(required), AfterValidator(_address)]
+NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD), AfterValidator(required)]
+ProfileText = Annotated[str, Field(max_length=2000), AfterValidator(storable)]
 
 
 class LoginUser(RequestBody):
-    """Credentials."""
+    """Credentials; longer ones than an account can have are wrong."""
 
-    email: RequiredText
-    password: RequiredText
+    email: Annotated[str, AfterValidator(required), Field(json_schema_extra={"maxLength": MAX_EMAIL})]
+    password: Annotated[str, AfterValidator(required), Field(json_schema_extra={"maxLength": MAX_PASSWORD})]
 
 
 class NewUser(RequestBody):
@@ -59,8 +79,8 @@ class UpdateUser(RequestBody):
     username: Username = Field(default_factory=str)
     email: Email = Field(default_factory=str)
     password: NewPassword = Field(default_factory=str)
-    bio: Text | None = None
-    image: Text | None = None
+    bio: ProfileText | None = None
+    image: ProfileText | None = None
 
 
 class UserJson(TypedDict):
@@ -105,6 +125,8 @@ async def create_user(request: Request) -> Response:
 async def login(request: Request) -> Response:
     """Log in with e-mail address and password."""
     credentials = parse(await read_object(request), "user", LoginUser)
+    if len(credentials.email) > MAX_EMAIL or len(credentials.password) > MAX_PASSWORD:
+        raise Unauthorized("credentials", "invalid")
     account = await users.find_account(database(request), email=credentials.email)
     password_hash = account.password_hash if account else None
     # Also without an account: an unknown address must take as long to refuse as a wrong password.

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from app.db import Database
-from tests.documented import fields_at_fault
+from tests.documented import fields_at_fault, outcome
 from tests.people import Person
 
 Reader = Person | httpx2.AsyncClient
@@ -22,6 +22,7 @@ MATCHES: list[tuple[dict[str, str], list[str]]] = [
     ({}, ["Fourth", "Third", "Second", "First"]),
     ({"tag": "dragons"}, ["Second", "First"]),
     ({"tag": "old"}, ["First"]),
+    ({"tag": " old\u3000"}, ["First"]),
     ({"author": "ann"}, ["Third", "First"]),
     ({"author": "bob"}, ["Fourth", "Second"]),
     ({"favorited": "bob"}, ["Third", "First"]),
@@ -190,6 +191,12 @@ async def test_a_page_that_cannot_be_is_refused(ann: Person, path: str) -> None:
         for value in values:
             answer = await ann.get(path, {parameter: value})
             assert fields_at_fault(answer) == (422, {parameter}), value
+
+
+async def test_a_blank_tag_to_filter_by_is_refused(client: httpx2.AsyncClient) -> None:
+    for blank in ("", " ", "\t\u3000"):
+        answer = await client.get("/api/articles", params={"tag": blank})
+        assert outcome(answer) == (422, {"tag": ["can't be blank"]})
 
 
 async def test_a_filter_with_a_nul_character_is_refused(client: httpx2.AsyncClient) -> None:

@@ -1,0 +1,85 @@
+"""Objects in request bodies: their models, the rules of their texts, and a sentence about each rule that is broken."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from app.handlers.errors import Invalid
+
+BLANK = "can't be blank"
+UNSTORABLE = "must not contain a NUL character or half of a surrogate pair"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+Body = TypeVar("Body", bound="RequestBody")
+
+
+class RequestBody(BaseModel):
+    """An object in a request body: camelCase names, strict types, unknown fields ignored.
+
+    Every text has a `max_length`, declared right at `str`: it is measured before anything else looks at the value.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+def storable(value: str) -> str:
+    """The value; refused where no text column could hold it."""
+    if _UNSTORABLE.search(value):
+        raise PydanticCustomError("unstorable", UNSTORABLE)
+    return value
+
+
+def required(value: str) -> str:
+    """The value; refused where it is blank or no text column could hold it."""
+    if not storable(value).strip():
+        raise PydanticCustomError("blank", BLANK)
+    return value
+
+
+def too_long(limit: int) -> str:
+    """What is wrong with a text of more than `limit` characters."""
+    return f"is too long (at most {limit} characters)"
+
+
+def parse(body: dict[str, Any], envelope: str, model: type[Body]) -> Body:
+    """The object inside the envelope, `{"user": {...}}`, as a model; Invalid names each field at fault."""
+    if envelope not in body or body[envelope] is None:
+        raise Invalid({envelope: [BLANK]})
+    try:
+        return model.model_validate(body[envelope])
+    except ValidationError as error:
+        raise Invalid(problems(error, envelope)) from None
+
+
+def problems(error: ValidationError, whole: str) -> dict[str, list[str]]:
+    """The sentences by field; `whole` is what the object itself is called."""
+    found: dict[str, list[str]] = {}
+    for detail in error.errors(include_url=False, include_context=True, include_input=True):
+        field, *inside = detail["loc"] or (whole,)
+        entry = f"entry {int(inside[0]) + 1} " if inside else ""
+        found.setdefault(str(field), []).append(entry + _sentence(detail))
+    return found
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    """One clear sentence about a value; what is absent or null reads the same as what is blank."""
+    kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "missing" or (value is None and kind == "string_type") or (kind == "string_too_short" and _blank(value)):
+        return BLANK
+    sentences: dict[str, Callable[[], str]] = {
+        "string_type": lambda: "must be a string",
+        "string_unicode": lambda: UNSTORABLE,
+        "string_too_short": lambda: f"is too short (at least {limits['min_length']} characters)",
+        "string_too_long": lambda: too_long(limits["max_length"]),
+        "list_type": lambda: "must be a list",
+        "too_long": lambda: f"has too many entries (at most {limits['max_length']})",
+        "model_type": lambda: "must be an object",
+    }
+    return sentences.get(kind, lambda: detail["msg"])()
+
+
+def _blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
