@@ -5,7 +5,7 @@ import pytest
 from tests.check.planting import Planted, bound
 
 LIST = "To mend it      compare with the values of a list by `= any (:ids)`, and with none of them by `<> all (:ids)`"
-ORDER = "To mend it      name the columns: `order by case :key when 'name' then name end, …`; or write a statement for each"
+ORDER = "To mend it      name the columns: `order by case :key when 'name' then name end, …`; or write a statement"
 
 
 @pytest.mark.parametrize("condition", ["id in (:ids)", "id = :ids"])
