@@ -20,6 +20,8 @@ SLASH = 'must not contain "/"'
 DOTS = 'must not be "." or ".."'
 ADDRESS = "is not an e-mail address"
 MAX_BODY_BYTES = 1_048_576
+NOT_STRINGS: list[Any] = [5, 1.5, True, [], ["text"], {}]
+NOT_LISTS: list[Any] = [None, "dragons", 5, True, {}]
 
 
 def longest(limit: int) -> str:
@@ -29,7 +31,7 @@ def longest(limit: int) -> str:
 def text_rules(limit: int) -> list[tuple[Any, str]]:
     """Values that break the rules of every required text, and what is said of each."""
     blanks = [(value, BLANK) for value in (None, "", " ", "\t\r\n", "\u2003\u00a0")]
-    others = [(value, STRING) for value in (5, 1.5, True, [], ["text"], {})]
+    others = [(value, STRING) for value in NOT_STRINGS]
     unstorable = [(value, UNSTORABLE) for value in ("a\0b" * 4, "\0" * 8, "characters\ud800", "\udc00characters")]
     return [*blanks, *others, *unstorable, ("x" * (limit + 1), longest(limit)), ("𝄞" * (limit + 1), longest(limit))]
 
@@ -48,7 +50,7 @@ USERNAME = [
 EMAIL = [*text_rules(254), *[(email, ADDRESS) for email in ("ann", "@", "@b", "ann@", "a b@c", "ann@b\n")]]
 PASSWORD = [*text_rules(1000), *[(value, "is too short (at least 8 characters)") for value in ("1234567", "äöüäöüä")]]
 TAGS: list[tuple[Any, str]] = [
-    *[(value, "must be a list") for value in (None, "dragons", 5, True, {})],
+    *[(value, "must be a list") for value in NOT_LISTS],
     *[(["good", value], f"entry 2 {sentence}") for value, sentence in text_rules(100)],
     ([str(number) for number in range(101)], "has too many entries (at most 100)"),
     (["same"] * 101, "has too many entries (at most 100)"),
