@@ -22,7 +22,7 @@ from app.check.report import print_problems, print_report
 from app.check.schema import load_schema
 from app.check.scratch import ScratchError, scratch_database
 from app.check.signatures import bound_files, checked_text
-from app.check.writing import python_source
+from app.check.writing import given_parameters, python_source
 from app.db.errors import BindingError
 from app.db.source import SQLFileError, shown
 from app.db.statement import Statement
@@ -166,7 +166,9 @@ def _statement(modules: Sequence[ModuleType], name: str) -> Statement:
 async def _describe(dsn: str, statement: Statement) -> str:
     connection = await asyncpg.connect(dsn)
     try:
-        description = await describe(connection, await load_schema(connection), checked_text(statement)[0])
+        schema, text = await load_schema(connection), checked_text(statement)[0]
+        asked = await describe(connection, schema, text)
+        description = await describe(connection, schema, text, given_parameters(asked))
     except asyncpg.PostgresError as error:
         position: str | None = None if statement.keyword == "copy" else error.position
         raise SQLFileError(statement.locate(int(position or 1) - 1).report(str(error))) from None

@@ -1,7 +1,7 @@
 """PostgreSQL's types, and what asyncpg makes of them."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import asyncpg
+
+from app.check.naming import class_name
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -69,6 +71,11 @@ ALSO_READS: dict[str, tuple[Any, ...]] = {"smallint": (float,), "integer": (floa
 
 ALSO_WRITES: dict[str, tuple[Any, ...]] = {"numeric": (int,), "real": (int,), "double precision": (int,)}
 """What else asyncpg stores in it without a loss."""
+
+WRITTEN_NAMES = frozenset(
+    ("Decimal", "UUID", "Any", "Executor", "StrEnum", "Iterable", "AsyncIterable", "AsyncIterator")
+)
+"""The names that the source of a bound function may have to import, beside those that no class is called."""
 
 JSON = frozenset({"json", "jsonb"})
 """The types that a codec makes any Python value of."""
@@ -140,9 +147,18 @@ def python_type(type_: PgType) -> str:
     return write(type_) if write else _scalar_text(type_.name)
 
 
+def parts_of(type_: PgType) -> Iterator[PgType]:
+    """The type and what it is made of: elements, bounds, attributes, what a domain restricts."""
+    yield type_
+    for part in (type_.base, *(field_type for _, field_type in type_.fields)):
+        if part is not None:
+            yield from parts_of(part)
+
+
 def enum_class_name(type_: PgType) -> str:
     """What the StrEnum of an enum is called."""
-    return "".join(word.capitalize() for word in type_.name.rpartition(".")[2].strip('"').split("_"))
+    name = class_name(type_.name)
+    return f"{name}Enum" if name in WRITTEN_NAMES else name
 
 
 def _list_text(type_: PgType) -> str:
@@ -154,7 +170,7 @@ def _base_text(type_: PgType) -> str:
 
 
 def _tuple_text(type_: PgType) -> str:
-    return f"tuple[{', '.join(f'{python_type(field)} | None' for _, field in type_.fields)}]"
+    return f"tuple[{', '.join(f'{python_type(field)} | None' for _, field in type_.fields) or '()'}]"
 
 
 def _range_text(type_: PgType) -> str:

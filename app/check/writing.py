@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from app.check.describe import Description, Parameter, ResultColumn, are_null_together
+from app.check.naming import class_name, docstring, is_field_name, literal, member_names, unused_name
 from app.check.signatures import checked_text
-from app.check.types import PgType, enum_class_name, is_array, python_type
+from app.check.types import WRITTEN_NAMES, enum_class_name, is_array, is_json, parts_of, python_type
 from app.db.statement import Statement
 
 _MODULES = {
@@ -22,10 +23,15 @@ _QUALIFIED = ("asyncpg", "ipaddress")
 
 
 def python_source(statement: Statement, description: Description) -> str:
-    """A module's worth of source: imports, enums, row types and the bound function."""
-    row, columns = _row_name(statement.name), _row_columns(statement, description)
+    """A module's worth of source: imports, enums, row types and the bound function.
+
+    A column that no field can be named after is a comment in its row type, which says what to do.
+    """
+    enums, columns = _enums(description), _row_columns(statement, description)
+    rows = _RowTypes({*WRITTEN_NAMES, *enums})
+    row = rows.write(_row_name(statement.name), columns) if columns else ""
     function = _copying(statement, row) if statement.keyword == "copy" else _function(statement, description, row)
-    blocks = [*_enums(description), *(_dataclasses(row, columns) if columns else ()), function]
+    blocks = [*enums.values(), *rows.blocks, function]
     imports = _imports("\n".join(blocks), has_rows=bool(columns))
     return "\n\n\n".join([imports, *blocks]) + "\n"
 
@@ -45,21 +51,34 @@ def _copying(statement: Statement, row: str) -> str:
 
 def _body(statement: Statement) -> str:
     purpose = " ".join(statement.purpose.split()) or "…"
-    return f'    """{purpose}"""\n    ...'
+    return f"    {docstring(purpose)}\n    ..."
 
 
 def _function(statement: Statement, description: Description, row: str) -> str:
     pairs = zip(statement.parameters, description.parameters, strict=True)
     arguments = "".join(f", {name}: {_annotation(parameter)}" for name, parameter in pairs)
     star = ", *" if arguments else ""
+    executor = unused_name("db", statement.parameters)
     define, returns = "async def", _returns(statement.name, description, row)
     if statement.name.startswith("stream_"):
         define, returns = "def", f"AbstractAsyncContextManager[AsyncIterator[{_row_type(description, row)}]]"
-    return f"{_HEAD}{define} {statement.name}(db: Executor{star}{arguments}) -> {returns}:\n{_body(statement)}"
+    return f"{_HEAD}{define} {statement.name}({executor}: Executor{star}{arguments}) -> {returns}:\n{_body(statement)}"
+
+
+def given_parameters(description: Description) -> frozenset[int]:
+    """The numbers of the parameters whose arguments are written so that they are never None."""
+    parameters = enumerate(description.parameters, 1)
+    return frozenset(
+        number for number, parameter in parameters if not (_is_optional(parameter) or is_json(parameter.type))
+    )
 
 
 def _annotation(parameter: Parameter) -> str:
-    return python_type(parameter.type) + (" | None" if parameter.tested and not parameter.fills else "")
+    return python_type(parameter.type) + (" | None" if _is_optional(parameter) else "")
+
+
+def _is_optional(parameter: Parameter) -> bool:
+    return parameter.tested and not parameter.fills
 
 
 def _returns(name: str, description: Description, row: str) -> str:
@@ -83,26 +102,44 @@ def _column_type(column: ResultColumn) -> str:
     return type_ + ("" if column.never_null else " | None")
 
 
-def _dataclasses(name: str, columns: tuple[ResultColumn, ...]) -> Iterator[str]:
-    """The row type, after those of its nested fields: `"author.username"` makes a class Author."""
-    nested: dict[str, list[ResultColumn]] = {}
-    lines: list[str] = []
-    for column in columns:
-        outer, dot, inner = column.name.partition(".")
-        if not dot:
-            lines.append(f"    {outer}: {_column_type(column)}")
-            continue
-        if outer not in nested:
-            lines.append(f"    {outer}: {_nested_type(outer, columns)}")
-        nested.setdefault(outer, []).append(dataclasses.replace(column, name=inner))
-    for outer, inner_columns in nested.items():
-        yield from _dataclasses(_class_name(outer), tuple(_of_row_that_is_there(inner_columns)))
-    yield "\n".join(["@dataclass(frozen=True, slots=True)", f"class {name}:", '    """…"""', "", *lines])
+class _RowTypes:
+    """Writes the classes of rows, those of nested fields before the one that holds them."""
+
+    def __init__(self, used: set[str]) -> None:
+        self.blocks: list[str] = []
+        self._used = used
+
+    def write(self, wanted: str, columns: Sequence[ResultColumn], prefix: str = "") -> str:
+        """Write the class of these columns, whose names begin with `prefix`; the name that it got."""
+        name = unused_name(wanted, self._used)
+        self._used.add(name)
+        groups: dict[str, list[ResultColumn]] = {}
+        for column in columns:
+            groups.setdefault(column.name.removeprefix(prefix).partition(".")[0], []).append(column)
+        lines = [line for field, group in groups.items() for line in self._field(field, group, prefix)]
+        self.blocks.append(
+            "\n".join(["@dataclass(frozen=True, slots=True)", f"class {name}:", '    """…"""', "", *lines])
+        )
+        return name
+
+    def _field(self, field: str, columns: Sequence[ResultColumn], prefix: str) -> Iterator[str]:
+        nested = [column for column in columns if column.name.startswith(f"{prefix}{field}.")]
+        if not is_field_name(field):
+            for column in columns:
+                yield _unnamed(column, "cannot be the name of a field")
+        elif nested:
+            optional = " | None" if are_null_together(nested) else ""
+            row = self.write(class_name(field), _of_row_that_is_there(nested), f"{prefix}{field}.")
+            yield f"    {field}: {row}{optional}"
+        else:
+            yield f"    {field}: {_column_type(columns[0])}"
+        for column in columns[0 if nested else 1 :]:
+            if is_field_name(field) and column not in nested:
+                yield _unnamed(column, "names what another column fills")
 
 
-def _nested_type(name: str, columns: Sequence[ResultColumn]) -> str:
-    inner = [column for column in columns if column.name.startswith(f"{name}.")]
-    return _class_name(name) + (" | None" if are_null_together(inner) else "")
+def _unnamed(column: ResultColumn, reason: str) -> str:
+    return f"    # {literal(column.name)} {reason}: name the column otherwise, `… as total`"
 
 
 def _of_row_that_is_there(columns: Sequence[ResultColumn]) -> Sequence[ResultColumn]:
@@ -112,22 +149,16 @@ def _of_row_that_is_there(columns: Sequence[ResultColumn]) -> Sequence[ResultCol
     return [dataclasses.replace(column, never_null=bool(column.absence and column.absence.only)) for column in columns]
 
 
-def _enums(description: Description) -> Iterator[str]:
-    types = [item.type for item in (*description.parameters, *description.columns)]
-    enums = {inner.name: inner for type_ in types if (inner := _innermost(type_)).kind == "enum"}
-    for enum in enums.values():
-        members = [f"    {_member(label)} = {label!r}" for label in enum.labels]
-        yield "\n".join([f"class {enum_class_name(enum)}(StrEnum):", '    """…"""', "", *members]).replace("'", '"')
+def _enums(description: Description) -> dict[str, str]:
+    """The source of each enum by the name of its class."""
+    types = (part for item in (*description.parameters, *description.columns) for part in parts_of(item.type))
+    enums = {enum_class_name(type_): type_ for type_ in types if type_.kind == "enum"}
+    return {name: _enum(name, type_.labels) for name, type_ in enums.items()}
 
 
-def _innermost(type_: PgType) -> PgType:
-    while type_.kind in {"array", "domain"} and type_.base:
-        type_ = type_.base
-    return type_
-
-
-def _member(label: str) -> str:
-    return "".join(character if character.isalnum() else "_" for character in label).upper()
+def _enum(name: str, labels: Sequence[str]) -> str:
+    members = [f"    {member} = {literal(label)}" for label, member in member_names(labels).items()]
+    return "\n".join([f"class {name}(StrEnum):", '    """…"""', "", *members])
 
 
 def _imports(source: str, *, has_rows: bool) -> str:
@@ -145,8 +176,4 @@ def _row_name(name: str) -> str:
     """`get_article` and `list_articles_by_tag` yield an Article."""
     _, _, noun = name.partition("_")
     noun = (noun or name).partition("_by_")[0]
-    return _class_name(noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun)
-
-
-def _class_name(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
+    return class_name(noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun)

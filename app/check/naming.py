@@ -1,0 +1,62 @@
+"""Names for the Python that is written for a statement: what PostgreSQL calls a thing need not be a name in Python."""
+
+import json
+import keyword
+import re
+from collections.abc import Collection
+from unicodedata import normalize
+
+_NO_NAME = re.compile(r"\W+|_+")
+
+
+def is_field_name(name: str) -> bool:
+    """Whether a field or an argument can have this name and keeps it: Python mangles `__x` and normalizes letters."""
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and not name.startswith("__")
+        and normalize("NFKC", name) == name
+    )
+
+
+def class_name(text: str) -> str:
+    """`mood` as Mood, `audit."order state"` as AuditOrderState; a name of a class whatever the text is."""
+    name = _identifier("".join(word.capitalize() for word in _NO_NAME.split(text)))
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"Row{name}"
+
+
+def unused_name(name: str, used: Collection[str]) -> str:
+    """The name, with a number at its end if it is used already."""
+    number, found = 1, name
+    while found in used:
+        number += 1
+        found = f"{name}{number}"
+    return found
+
+
+def member_names(labels: Collection[str]) -> dict[str, str]:
+    """For each label of an enum the name of its member: `so-so` is SO_SO, `1st` LABEL_1ST."""
+    members: dict[str, str] = {}
+    for label in labels:
+        # The enum module keeps names that begin and end with an underscore to itself.
+        name = _identifier("_".join(_NO_NAME.split(label.upper()))).strip("_")
+        if not name.isidentifier():
+            name = f"LABEL_{name}".rstrip("_")
+        members[label] = unused_name(name, members.values())
+    return members
+
+
+def literal(text: str) -> str:
+    """The source of a string, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def docstring(text: str) -> str:
+    """The source of a docstring."""
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'"""{escaped[:-1]}\\""""' if escaped.endswith('"') else f'"""{escaped}"""'
+
+
+def _identifier(text: str) -> str:
+    """The text as Python normalizes it, without what no name can hold."""
+    return "".join(letter for letter in normalize("NFKC", text) if f"a{letter}".isidentifier())
