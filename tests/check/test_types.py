@@ -169,7 +169,7 @@ def test_an_enum_is_written_by_what_it_knows_and_read_by_all_of_it() -> None:
         (PgType("cidr"), "ipaddress.IPv4Network | ipaddress.IPv6Network"),
         (PgType("void", "pseudo"), "None"),
         (PgType("record", "pseudo"), "asyncpg.Record"),
-        (PgType("shop.order_state", "enum", labels=("new",)), "OrderState"),
+        (PgType("shop.order_state", "enum", labels=("new",)), "ShopOrderState"),
         (array(EMAIL), "list[str]"),
         (ADDRESS, "tuple[str | None, int | None]"),
         (INT_RANGE, "asyncpg.Range[int]"),
