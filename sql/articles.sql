@@ -76,18 +76,24 @@ where known_viewer(:viewer_id)
 order by articles.id;
 
 -- name: create_article
--- A new article with its tags, which must not repeat; its slug.
+-- A new article with its tags, which must not repeat, as its author sees it. The new rows stand in for the tables, so that
+-- one statement stores and answers: a client who hears that it failed knows that nothing was stored.
 -- check: conflict articles_slug_key, because a slug ends with the article's id
 -- check: conflict article_tags_pkey, because the caller gives each tag once
-with article as (
+with articles as (
     insert into articles (author_id, slug_words, title, description, body)
-    values (:author_id, :slug_words, :title, :description, :body)
-    returning id, slug
-), tagged as (
+    values (:viewer_id, :slug_words, :title, :description, :body)
+    returning id, author_id, slug, title, description, body, created_at, updated_at
+), article_tags as (
     insert into article_tags (article_id, tag)
-    select article.id, tag from article cross join unnest(:tags::text[]) as tag
+    select articles.id, tag from articles cross join unnest(:tags::text[]) as tag
+    returning article_id, tag
 )
-select slug from article;
+select
+    articles.body,
+    -- include: article_columns
+from articles
+join users as authors on authors.id = articles.author_id;
 
 -- name: update_article
 -- Changes what is not null, and replaces the tags where they are not null; its slug.

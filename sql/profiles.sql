@@ -28,12 +28,23 @@ order by users.id
 limit :limit;
 
 -- name: follow
--- Following twice is following once; following nobody by that name does nothing.
-insert into follows (follower_id, followed_id)
-select :follower_id, users.id from users where users.username = :username
-on conflict do nothing;
+-- The profile, followed now; following twice is following once. One statement stores and answers, and sees the table as it
+-- was before: that the viewer follows is said, not read.
+with followed as (
+    insert into follows (follower_id, followed_id)
+    select :viewer_id, users.id from users where users.username = :username
+    on conflict do nothing
+)
+select users.username, users.bio, users.image, true as following
+from users
+where known_viewer(:viewer_id) and users.username = :username;
 
 -- name: unfollow
--- Unfollowing someone who is not followed does nothing.
-delete from follows using users
-where follows.follower_id = :follower_id and follows.followed_id = users.id and users.username = :username;
+-- The profile, not followed now; unfollowing someone who is not followed does nothing. One statement, as above.
+with unfollowed as (
+    delete from follows using users
+    where follows.follower_id = :viewer_id and follows.followed_id = users.id and users.username = :username
+)
+select users.username, users.bio, users.image, false as following
+from users
+where known_viewer(:viewer_id) and users.username = :username;

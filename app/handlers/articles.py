@@ -133,18 +133,15 @@ async def create_article(request: Request) -> Response:
     """Publish an article."""
     author = user_id(request)
     new = parse(await read_object(request), "article", NewArticle)
-    # Of a pool that is busy, nobody must hear "try again" after their article was stored.
-    async with database(request).acquire() as connection:
-        slug = await articles.create_article(
-            connection,
-            author_id=author,
-            slug_words=slug_words(new.title),
-            title=new.title,
-            description=new.description,
-            body=new.body,
-            tags=new.tag_list,
-        )
-        article = await articles.get_article(connection, slug=slug, viewer_id=author)
+    article = await articles.create_article(
+        database(request),
+        viewer_id=author,
+        slug_words=slug_words(new.title),
+        title=new.title,
+        description=new.description,
+        body=new.body,
+        tags=new.tag_list,
+    )
     return article_response(article, 201)
 
 

@@ -12,18 +12,18 @@ from app.repositories import articles, favorites
 async def create_article_favorite(request: Request) -> Response:
     """Favorite an article."""
     viewer, slug = user_id(request), path_text(request, "slug")
-    db = database(request)
-    await favorites.favorite(db, user_id=viewer, slug=slug)
-    article = await articles.get_article(db, slug=slug, viewer_id=viewer)
+    async with database(request).transaction() as tx:
+        await favorites.favorite(tx, user_id=viewer, slug=slug)
+        article = await articles.get_article(tx, slug=slug, viewer_id=viewer)
     return article_response(article)
 
 
 async def delete_article_favorite(request: Request) -> Response:
     """Unfavorite an article."""
     viewer, slug = user_id(request), path_text(request, "slug")
-    db = database(request)
-    await favorites.unfavorite(db, user_id=viewer, slug=slug)
-    article = await articles.get_article(db, slug=slug, viewer_id=viewer)
+    async with database(request).transaction() as tx:
+        await favorites.unfavorite(tx, user_id=viewer, slug=slug)
+        article = await articles.get_article(tx, slug=slug, viewer_id=viewer)
     return article_response(article)
 
 

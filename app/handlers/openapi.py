@@ -19,7 +19,8 @@ REFUSALS = {
     413: "The body is too long.",
     422: "A value is not allowed.",
     500: "The service failed; its log says why.",
-    503: "The service cannot answer right now.",
+    503: "The service cannot answer right now; with `Retry-After` nothing was stored.",
+    504: "It took too long, and nothing was stored.",
 }
 ERRORS: Schema = {
     "title": "Errors",
@@ -100,7 +101,7 @@ def _refusals(operation: Operation) -> list[int]:
     if operation.body or operation.query or "{" in operation.path:
         understood.add(422)
     if operation.tag != "Health":
-        understood |= {500, 503}
+        understood |= {500, 503, 504}
     return sorted({*operation.refusals, *understood})
 
 

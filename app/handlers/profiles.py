@@ -53,18 +53,14 @@ async def get_profile_by_username(request: Request) -> Response:
 async def follow_user_by_username(request: Request) -> Response:
     """Follow a user."""
     follower, username = user_id(request), path_text(request, "username")
-    db = database(request)
-    await profiles.follow(db, follower_id=follower, username=username)
-    profile = await profiles.get_profile(db, username=username, viewer_id=follower)
+    profile = await profiles.follow(database(request), username=username, viewer_id=follower)
     return _profile_response(profile)
 
 
 async def unfollow_user_by_username(request: Request) -> Response:
     """Unfollow a user."""
     follower, username = user_id(request), path_text(request, "username")
-    db = database(request)
-    await profiles.unfollow(db, follower_id=follower, username=username)
-    profile = await profiles.get_profile(db, username=username, viewer_id=follower)
+    profile = await profiles.unfollow(database(request), username=username, viewer_id=follower)
     return _profile_response(profile)
 
 

@@ -114,9 +114,9 @@ def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextMana
 
 @queries.bind
 async def create_article(
-    db: Executor, *, author_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
-) -> str:
-    """The slug of the new article; NotFound("viewer") when the author is gone."""
+    db: Executor, *, viewer_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
+) -> Article:
+    """The new article, by the viewer; NotFound("viewer") when they are gone."""
     ...
 
 

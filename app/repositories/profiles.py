@@ -47,12 +47,12 @@ async def list_profiles(db: Executor, *, after: int, limit: int, viewer_id: int 
 
 
 @queries.bind
-async def follow(db: Executor, *, follower_id: int, username: str) -> None:
-    """Make the follower follow `username`, if there is such a user; NotFound("viewer") when the follower is gone."""
+async def follow(db: Executor, *, viewer_id: int, username: str) -> Profile:
+    """The profile of `username`, whom the viewer follows from now on; NotFound as get_profile."""
     ...
 
 
 @queries.bind
-async def unfollow(db: Executor, *, follower_id: int, username: str) -> None:
-    """Make the follower not follow `username`."""
+async def unfollow(db: Executor, *, viewer_id: int, username: str) -> Profile:
+    """The profile of `username`, whom the viewer does not follow any more; NotFound as get_profile."""
     ...

@@ -14,9 +14,10 @@ async def author(db: Database, name: str) -> int:
 
 
 async def publish(db: Database, author_id: int) -> str:
-    return await articles.create_article(
-        db, author_id=author_id, slug_words="a", title="A", description="d", body="b", tags=["t"]
+    article = await articles.create_article(
+        db, viewer_id=author_id, slug_words="a", title="A", description="d", body="b", tags=["t"]
     )
+    return article.slug
 
 
 async def is_exact(db: Database) -> bool:
