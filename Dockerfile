@@ -3,7 +3,8 @@
 FROM python:3.11-slim AS packages
 COPY requirements.lock .
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --only-binary :all: --require-hashes --requirement requirements.lock
+    && /venv/bin/pip install --no-cache-dir --only-binary :all: --no-deps --require-hashes --requirement requirements.lock \
+    && /venv/bin/pip check
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin bindery
