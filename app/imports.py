@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from app.db import BadArgument, BadRow, Database
+from pydantic import ValidationError
+
+from app.db import BadArgument, BadRow, Conflict, Database
+from app.handlers.bodies import problems
+from app.handlers.users import ImportedUser
 from app.repositories import users
 from app.repositories.users import NewAccount
 from app.security import is_password_hash, unusable_hash
@@ -38,6 +42,9 @@ async def import_users(db: Database, path: Path, *, dry_run: bool, advance: Call
         line = lines[error.row - 1] if error.row <= len(lines) else error.row + 1
         column = f"{error.column}: " if error.column else ""
         raise ImportFailed(f"{path}:{line}: {column}{error.reason}") from error
+    except Conflict as error:
+        # Only names that several accounts share are looked for after the last line.
+        raise ImportFailed(f"{path}: a {error.field} is the same as a stored one") from error
     except (OSError, UnicodeDecodeError, csv.Error, BadArgument) as error:
         raise ImportFailed(f"{path}: {error}") from error
 
@@ -82,11 +89,11 @@ def _counted(lines: Iterator[str], advance: Callable[[int], None]) -> Iterator[s
 def _check_header(path: Path, header: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in header]
     unknown = [name for name in header if name not in REQUIRED + OPTIONAL]
-    problems = [f"there is no column {name!r}" for name in missing]
-    problems += [f"column {name!r} is unknown; allowed: {', '.join(REQUIRED + OPTIONAL)}" for name in unknown]
-    problems += [f"column {name!r} comes twice" for name in sorted({n for n in header if header.count(n) > 1})]
-    if problems:
-        raise ImportFailed(f"{path}:1: {'; '.join(problems)}")
+    faults = [f"there is no column {name!r}" for name in missing]
+    faults += [f"column {name!r} is unknown; allowed: {', '.join(REQUIRED + OPTIONAL)}" for name in unknown]
+    faults += [f"column {name!r} comes twice" for name in sorted({n for n in header if header.count(n) > 1})]
+    if faults:
+        raise ImportFailed(f"{path}:1: {'; '.join(faults)}")
 
 
 def _account(path: Path, line: int, header: list[str], values: list[str]) -> NewAccount:
@@ -96,16 +103,14 @@ def _account(path: Path, line: int, header: list[str], values: list[str]) -> New
     password_hash = given.get("password_hash") or unusable_hash()
     if not is_password_hash(password_hash):
         raise ImportFailed(f"{path}:{line}: password_hash: is not a hash of argon2")
-    _check_names(path, line, given)
-    return NewAccount(
-        given["username"], given["email"], password_hash, given.get("bio") or None, given.get("image") or None
-    )
-
-
-def _check_names(path: Path, line: int, given: dict[str, str]) -> None:
-    for name in REQUIRED:
-        if not given[name].strip():
-            raise ImportFailed(f"{path}:{line}: {name}: can't be blank")
-    mailbox, _, domain = given["email"].rpartition("@")
-    if not mailbox or not domain or any(character.isspace() for character in given["email"]):
-        raise ImportFailed(f"{path}:{line}: email: is not an e-mail address")
+    try:
+        user = ImportedUser(
+            username=given["username"],
+            email=given["email"],
+            bio=given.get("bio") or None,
+            image=given.get("image") or None,
+        )
+    except ValidationError as error:
+        (field, (problem, *_)), *_ = problems(error, "account").items()
+        raise ImportFailed(f"{path}:{line}: {field}: {problem}") from None
+    return NewAccount(user.username, user.email, password_hash, user.bio, user.image)

@@ -7,6 +7,7 @@
 import os
 import re
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Generator
@@ -166,9 +167,9 @@ def backend_for(dsn: str) -> BinderyBackend:
 
 
 def connect(dsn: str) -> psycopg.Connection[Any]:
-    """A connection in autocommit; MigrationError when there is none within CONNECT_TIMEOUT seconds for each host."""
+    """A connection in autocommit that shows warnings; MigrationError for none within CONNECT_TIMEOUT seconds a host."""
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             dsn,
             autocommit=True,
             cursor_factory=_NotingCursor,
@@ -178,6 +179,14 @@ def connect(dsn: str) -> psycopg.Connection[Any]:
     except psycopg.Error as error:
         attempts = dict.fromkeys(re.findall("connection to server .*", str(error))) or [reason_of(error)]
         raise MigrationError(f"the database cannot be reached: {'; '.join(attempts)}") from None
+    connection.add_notice_handler(_show_warning)
+    return connection
+
+
+def _show_warning(said: psycopg.errors.Diagnostic) -> None:
+    """Show what a migration found, by `raise warning`; on standard error, since yoyo logs nothing below an error."""
+    if said.severity_nonlocalized == "WARNING":
+        print(f"WARNING: {said.message_primary}", file=sys.stderr, flush=True)
 
 
 @cache

@@ -32,6 +32,28 @@ set username = coalesce(:username, username),
 where id = :user_id
 returning id, username, email, bio, image;
 
+-- name: get_taken
+-- Which of this name and this address another account has, but for the name that the account with this id has already;
+-- null is nobody's. Names are the same as `folded_name` says, and twins stand in an index of their own.
+-- check: null :user_id, because a newcomer has no account
+-- check: null :username, because null is nobody's name
+-- check: null :email, because null is nobody's address
+select
+    not exists (select from users where users.id = :user_id and users.username = :username) and (
+        exists (
+            select from users
+            where folded_name(users.username) = folded_name(:username) and not users.twin
+              and users.id is distinct from :user_id
+        ) or exists (
+            select from users
+            where folded_name(users.username) = folded_name(:username) and users.twin
+              and users.id is distinct from :user_id
+        )
+    ) as username,
+    exists (
+        select from users where lower(users.email) = lower(:email) and users.id is distinct from :user_id
+    ) as email;
+
 -- name: copy_users
 -- Many accounts at once.
 copy users (username, email, password_hash, bio, image) from stdin;

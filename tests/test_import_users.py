@@ -68,8 +68,12 @@ async def test_a_dry_run_tries_everything_and_stores_nothing(db: Database, tmp_p
         ("username,email,password_hash\nann,a@x.org,secret\n", "2: password_hash: is not a hash of argon2"),
         ('username,email,bio\nann,a@x.org,"two\nlines"\nann,b@x.org,\n', "4: username: duplicate key value"),
         ("username,email\nann,a@x.org\nbob,A@x.org\n", "3: email: duplicate key value"),
-        (f"username,email\nann,a@x.org\n{'b' * 101},b@x.org\n", '3: new row for relation "users" violates check'),
-        ("username,email\nann,a@x.org\nb\0b,b@x.org\n", "3: username: invalid byte sequence"),
+        ("username,email\nann,a@x.org\n\uff21NN,b@x.org\n", "3: username: duplicate key value"),
+        (f"username,email\nann,a@x.org\n{'b' * 101},b@x.org\n", "3: username: is too long (at most 100 characters)"),
+        ("username,email\nann,a@x.org\nb\0b,b@x.org\n", "3: username: must not contain a NUL character"),
+        ("username,email\nann,a@x.org\nb/b,b@x.org\n", '3: username: must not contain "/"'),
+        (f"username,email,bio\nann,a@x.org,{'b' * 2001}\n", "2: bio: is too long (at most 2000 characters)"),
+        (f"username,email,image\nann,a@x.org,{'b' * 2001}\n", "2: image: is too long (at most 2000 characters)"),
     ],
 )
 async def test_an_error_names_the_line_and_nothing_is_stored(
@@ -80,6 +84,19 @@ async def test_an_error_names_the_line_and_nothing_is_stored(
 
     assert str(failure.value).startswith(f"{tmp_path}/people.csv:{problem}")
     assert await names(db) == []
+
+
+async def test_a_name_that_several_accounts_share_is_not_taken_by_an_import(db: Database, tmp_path: Path) -> None:
+    await db.execute("alter table users disable trigger user")
+    await db.execute(
+        "insert into users (username, email, password_hash, twin)"
+        " values ('Ann', 'a@b', '', true), ('ANN', 'b@b', '', true)"
+    )
+    await db.execute("alter table users enable trigger user")
+
+    with pytest.raises(ImportFailed, match="a username is the same as a stored one"):
+        await import_users(db, people(tmp_path, "username,email\nann,a@x.org\n"), dry_run=False, advance=lambda _: None)
+    assert await names(db) == ["Ann", "ANN"]
 
 
 async def test_the_command_says_how_many_or_which_line(db: Database, database_url: str, tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ class Copying:
         if isinstance(error, asyncpg.PostgresError):
             found = _LINE.search(error.context or "")
             if found is None:
-                return error
+                # What a trigger says after the last row is of no row.
+                return self.query.translate(error, ())
             reason = error.args[0] if error.args else type(error).__name__
             return BadRow(self.query.function, int(found[1]), found[2] or self._column(error), reason)
         if isinstance(error, (TypeError, OverflowError)) and self.number:

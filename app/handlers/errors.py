@@ -1,7 +1,7 @@
 """Every way a request can fail, and the one table that turns it into an answer."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -25,6 +25,7 @@ logger = logging.getLogger("app.handlers")
 
 RETRY_LATER = {"Retry-After": "1"}  # seconds
 INVALID_TOKEN = {"token": ["is invalid"]}
+TAKEN = ["has already been taken"]
 
 
 class RequestError(Exception):
@@ -55,6 +56,13 @@ class Invalid(RequestError):
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__(422, errors)
+
+
+class Conflicts(RequestError):
+    """Values that are taken, by field."""
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        super().__init__(409, dict.fromkeys(sorted(fields), TAKEN))
 
 
 def error_response(
@@ -102,7 +110,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     RequestError: lambda error: error_response(error.status, error.errors),
     InvalidToken: lambda _: error_response(401, INVALID_TOKEN),
     NotFound: _not_found,
-    Conflict: lambda error: error_response(409, {error.field: ["has already been taken"]}),
+    Conflict: lambda error: error_response(409, {error.field: TAKEN}),
     BadArgument: lambda error: error_response(422, {error.parameter: [error.reason]}),
     PoolTimeout: _unavailable,
     DatabaseUnavailable: _unavailable,

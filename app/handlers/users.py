@@ -1,6 +1,8 @@
 """Registration, login, and one's own account."""
 
 import unicodedata
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -9,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
+from app.db import Conflict, Database
 from app.handlers.bodies import BLANK, RequestBody, parse, required, storable
-from app.handlers.errors import Invalid, Unauthorized
+from app.handlers.errors import Conflicts, Invalid, Unauthorized
 from app.handlers.operations import Operation
 from app.handlers.requests import database, passwords, read_object, tokens, user_id
 from app.handlers.responses import json_response
@@ -83,6 +86,15 @@ class UpdateUser(RequestBody):
     image: ProfileText | None = None
 
 
+class ImportedUser(RequestBody):
+    """An account that comes from another system."""
+
+    username: Username
+    email: Email
+    bio: ProfileText | None
+    image: ProfileText | None
+
+
 class UserJson(TypedDict):
     """An account as its owner sees it, with a fresh token."""
 
@@ -112,13 +124,27 @@ def _user_response(request: Request, user: User, status: int = 200) -> Response:
     return json_response(answer, status)
 
 
+@asynccontextmanager
+async def _naming_all_that_is_taken(
+    db: Database, user_id: int | None, username: str | None, email: str | None
+) -> AsyncGenerator[None]:
+    """Name both fields where both are taken: PostgreSQL tells of the first constraint that is violated, and stops."""
+    try:
+        yield
+    except Conflict as conflict:
+        taken = await users.get_taken(db, user_id=user_id, username=username, email=email)
+        # What was taken when it was written is named, too, if it is free by now.
+        found = {"username": taken.username, "email": taken.email, conflict.field: True}
+        raise Conflicts(field for field, is_taken in found.items() if is_taken) from conflict
+
+
 async def create_user(request: Request) -> Response:
     """Register an account."""
     new = parse(await read_object(request), "user", NewUser)
     password_hash = await passwords(request).hash(new.password)
-    user = await users.create_user(
-        database(request), username=new.username, email=new.email, password_hash=password_hash
-    )
+    db = database(request)
+    async with _naming_all_that_is_taken(db, None, new.username, new.email):
+        user = await users.create_user(db, username=new.username, email=new.email, password_hash=password_hash)
     return _user_response(request, user, 201)
 
 
@@ -148,17 +174,20 @@ async def update_current_user(request: Request) -> Response:
     given = changes.model_fields_set
     if not given:
         raise Invalid({"user": ["needs at least one field to change"]})
-    user = await users.update_user(
-        database(request),
-        user_id=viewer,
-        username=changes.username or None,
-        email=changes.email or None,
-        password_hash=await passwords(request).hash(changes.password) if changes.password else None,
-        sets_bio="bio" in given,
-        bio=changes.bio or None,
-        sets_image="image" in given,
-        image=changes.image or None,
-    )
+    db, username, email = database(request), changes.username or None, changes.email or None
+    password_hash = await passwords(request).hash(changes.password) if changes.password else None
+    async with _naming_all_that_is_taken(db, viewer, username, email):
+        user = await users.update_user(
+            db,
+            user_id=viewer,
+            username=username,
+            email=email,
+            password_hash=password_hash,
+            sets_bio="bio" in given,
+            bio=changes.bio or None,
+            sets_image="image" in given,
+            image=changes.image or None,
+        )
     return _user_response(request, user)
 
 

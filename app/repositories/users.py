@@ -9,7 +9,12 @@ from app.repositories import SQL
 queries = Queries(
     SQL / "users.sql",
     resource="viewer",
-    conflicts={"users_username_key": "username", "users_email_key": "email"},
+    conflicts={
+        "users_username_key": "username",
+        "users_username_folded_key": "username",
+        "users_email_key": "email",
+    },
+    harmless={"folded_name"},
 )
 
 
@@ -30,6 +35,14 @@ class Account:
 
     user: User
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Whether another account has this name, and whether another has this address."""
+
+    username: bool
+    email: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,12 @@ async def create_user(db: Executor, *, username: str, email: str, password_hash:
 @queries.bind
 async def find_account(db: Executor, *, email: str) -> Account | None:
     """The account with this e-mail address, or None."""
+    ...
+
+
+@queries.bind
+async def get_taken(db: Executor, *, user_id: int | None, username: str | None, email: str | None) -> Taken:
+    """Which of the two another account has than the one with this id; None is nobody's."""
     ...
 
 

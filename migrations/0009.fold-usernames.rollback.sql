@@ -1,0 +1,2 @@
+alter table users drop column twin;
+drop function folded_name(text);
