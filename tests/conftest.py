@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psycopg
 import pytest
+import uvloop
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
@@ -28,6 +29,7 @@ from tests.documented import OpenApiDocument
 from tests.people import Person, register
 
 STOP_TIMEOUT = 30
+LAYER = Path(__file__).parent / "db"
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
 
@@ -39,6 +41,13 @@ def pytest_configure() -> None:
         given_server_dsn()
     except (SettingsError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The layer runs on asyncio's loop and on uvloop; the service always runs on uvloop."""
+    if item.path.is_relative_to(LAYER):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def given_server_dsn() -> str | None:

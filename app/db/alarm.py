@@ -6,6 +6,10 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+_NEVER = float("inf")
+# uvloop counts in whole milliseconds: a timer that rings too early would have to be set again.
+_TICK = 0.001
+
 
 class Alarm:
     """Calls `ring` at the earliest moment asked for, or later; `ring` returns the next such moment, or None.
@@ -16,22 +20,26 @@ class Alarm:
     def __init__(self, ring: Callable[[], float | None]) -> None:
         self._ring = ring
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        # The moment is kept here: a due timer of uvloop's is a plain handle, which does not know its own.
+        self._moment = _NEVER
+        self._timer: asyncio.Handle | None = None
 
     def set(self, moment: float) -> None:
-        """Ring at this moment at the latest."""
-        if self._timer is None or moment < self._timer.when():
+        """Ring at this moment at the latest. An exception leaves the alarm as it was."""
+        if moment < self._moment:
+            # Not call_at(): the clock of a loop need not be time.monotonic().
+            timer = self._loop.call_later(max(0.0, moment - monotonic()) + _TICK, self._on_time)
             self.cancel()
-            self._timer = self._loop.call_at(moment, self._on_time)
+            self._timer, self._moment = timer, moment
 
     def cancel(self) -> None:
         """Ring no more, unless set again."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._moment = None, _NEVER
 
     def _on_time(self) -> None:
-        self._timer = None
+        self._timer, self._moment = None, _NEVER
         following = self._ring()
         if following is not None:
             self.set(following)
@@ -73,8 +81,8 @@ class TimeLimit:
     def __enter__(self) -> Self:
         self._task: asyncio.Task[Any] = asyncio.current_task(self._limits.loop)  # pyright: ignore[reportAttributeAccessIssue] - only a task awaits
         self._cancelling = self._task.cancelling()
-        self._limits.running.add(self)
         self._limits.alarm.set(self.ends)
+        self._limits.running.add(self)
         return self
 
     def __exit__(

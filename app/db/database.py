@@ -109,23 +109,25 @@ class Database:
         self._connecting = True
         try:
             await open_first(lease)
+            self._keeper = asyncio.create_task(Keeper(lease).run(), name=f"keeper of {self!r}")
         except BaseException:
             await lease.close(0)
             raise
         finally:
             self._connecting = False
         self._lease = lease
-        self._keeper = asyncio.create_task(Keeper(lease).run(), name=f"keeper of {self!r}")
 
     async def close(self) -> None:
         """Wait for connections in use, at most `close_timeout` seconds, and close them all; twice is once."""
         lease, self._lease = self._lease, None
         keeper, self._keeper = self._keeper, None
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
-        if lease is not None:
+        if lease is None or keeper is None:
+            return
+        keeper.cancel()
+        try:
             await lease.close(self.options.close_timeout)
+        finally:
+            await asyncio.gather(keeper, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -27,15 +27,11 @@ class Keeper:
             lease.changed.clear()
             try:
                 await self.look()
+                await self._until_due()
             except Exception:
                 # A pool that nobody keeps would die slowly, and nobody would know why.
                 _log.exception("keeping the pool of %s in shape failed; it goes on", lease.opener)
                 await asyncio.sleep(_AFTER_A_FAULT)
-            try:
-                async with asyncio.timeout(self._pause()):
-                    await lease.changed.wait()
-            except TimeoutError:
-                continue
 
     async def look(self) -> None:
         """Do once what needs to be done."""
@@ -86,6 +82,14 @@ class Keeper:
                 # One after the other: whoever comes meanwhile finds the others.
                 # Only waited for: a test goes on when the keeper is cancelled.
                 await asyncio.wait([lease.test(server)])
+
+    async def _until_due(self) -> None:
+        """Wait until something changed, or until the next look is due."""
+        try:
+            async with asyncio.timeout(self._pause()):
+                await self._lease.changed.wait()
+        except TimeoutError:
+            return
 
     def _pause(self) -> float:
         """Seconds until the next look."""

@@ -6,6 +6,7 @@ nobody's cancellation loses a connection, and whichever is ready first serves wh
 """
 
 import asyncio
+import logging
 from bisect import insort
 from collections.abc import Coroutine
 from time import monotonic
@@ -20,6 +21,8 @@ from app.db.queue import WaitingQueue
 from app.db.report import describe_pool
 from app.db.server_connection import ServerConnection
 from app.db.statistics import Counters
+
+_log = logging.getLogger(__name__)
 
 SUSPECT = float("-inf")
 """As the moment when the server last answered on a connection: so long ago that it is tested before it is lent."""
@@ -51,9 +54,10 @@ class Lease:
             server = self.idle[-1]
             now = monotonic()
             if now - server.proven_at < self._test_after and not server.is_closed():
+                task = asyncio.current_task(self.limits.loop)
                 self.idle.pop()
                 server.lent_at = now
-                server.holder = asyncio.current_task(self.limits.loop)
+                server.holder = task
                 self.counters.acquires += 1
                 return server
         return None
@@ -72,9 +76,9 @@ class Lease:
         if not may_send:
             self._refuse_hopeless(task)
         waiter = self.queue.join(task, began + timeout, self.openings.attempts + 1)
-        if may_send:
-            self._send_for_one()
         try:
+            if may_send:
+                self._send_for_one()
             server = await waiter.future
         except BaseException:
             if lent := self.queue.leave(waiter):
@@ -92,14 +96,18 @@ class Lease:
     def give(self, server: ServerConnection) -> None:
         """Take a connection back for whoever waits longest, or onto the stack; reset or closed first if need be."""
         server.holder = server.acquired_at = server.running = None
-        now = monotonic()
-        if server.dirty or server.is_closed() or now > server.expires or self.closing:
-            self._mend(server)
-            return
-        server.idle_since = server.proven_at = now
-        if self.queue.waiters and self.queue.serve(server):
-            server.was_idle = False
-            return
+        try:
+            now = monotonic()
+            if server.dirty or server.is_closed() or now > server.expires or self.closing:
+                self._mend(server)
+                return
+            server.idle_since = server.proven_at = now
+            if self.queue.waiters and self.queue.serve(server):
+                server.was_idle = False
+                return
+        except BaseException:
+            self.discard(server, "fault")
+            raise
         server.was_idle = True
         self.idle.append(server)
 
@@ -112,21 +120,27 @@ class Lease:
 
     def evict(self, server: ServerConnection, reason: str) -> None:
         """Close a connection at once and count why; whoever waits is sent another one."""
-        server.terminate()
+        self.discard(server, reason)
+        if self.queue.waiters:
+            self._send_for_one()
+
+    def discard(self, server: ServerConnection, reason: str) -> None:
+        """Close a connection at once and count why; the keeper replaces it."""
+        # The pool forgets it first: whatever goes wrong while it is closed, its place is free.
         if server in self.connections:
             self.connections.remove(server)
             self.counters.evictions[reason] += 1
         if server in self.idle:
             self.idle.remove(server)
-        if self.queue.waiters:
-            self._send_for_one()
         self.changed.set()
+        server.terminate()
 
     def test(self, server: ServerConnection) -> asyncio.Task[None]:
         """Take an idle connection aside until the server answered on it; close it where it does not."""
+        testing = self._work_on(server, self._test(server), "dead")
         self.idle.remove(server)
         server.lent_at = monotonic()
-        return self.in_background(self._test(server))
+        return testing
 
     async def close(self, timeout: float) -> None:
         """Lend nothing more, wait up to `timeout` seconds for what is lent, then close everything."""
@@ -148,19 +162,21 @@ class Lease:
                 task.cancel()
             self.limits.alarm.cancel()
             self.opener.terminate()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            # Once more for what a task was opening, and for asyncpg to end its own tasks.
-            self.opener.terminate()
-            await asyncio.sleep(0)
+            try:
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+            finally:
+                # Once more for what a task was opening, and for asyncpg to end its own tasks.
+                self.opener.terminate()
+                await asyncio.sleep(0)
 
     def _send_for_one(self) -> None:
         """For a new waiter: test the idle connection that was used last, or open one."""
-        if not self.idle:
-            self.openings.begin()
-        elif self.idle[-1].is_closed():
-            self.evict(self.idle[-1], "dead")
-        else:
+        while self.idle and self.idle[-1].is_closed():
+            self.discard(self.idle[-1], "dead")
+        if self.idle:
             self.test(self.idle[-1])
+        else:
+            self.openings.begin()
 
     async def _test(self, server: ServerConnection) -> None:
         try:
@@ -178,9 +194,28 @@ class Lease:
             # Not on top: the ones that were used since then are warmer.
             insort(self.idle, server, key=lambda each: each.idle_since)
 
+    def _work_on(self, server: ServerConnection, work: Coroutine[Any, Any, None], reason: str) -> asyncio.Task[None]:
+        """Run `work` on a connection in the background; close it, for this reason, where that does not end well."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            # A task that is cancelled before its first step has not seen its own code.
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                _log.error("a connection of %s is closed after a fault", self.opener, exc_info=error)
+            if error is not None or task.cancelled():
+                self.discard(server, reason)
+
+        task = self.in_background(work)
+        task.add_done_callback(ended)
+        return task
+
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run it as a task that close() knows of."""
-        task = asyncio.create_task(work)
+        try:
+            task = asyncio.create_task(work)
+        except BaseException:
+            work.close()
+            raise
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -219,7 +254,7 @@ class Lease:
             self.evict(server, "reset")
         else:
             server.lent_at = monotonic()
-            self.in_background(self._reset(server))
+            self._work_on(server, self._reset(server), "reset")
 
     def _suspect_idle(self) -> None:
         """A connection died: test the idle ones, which may have died with it, before they are lent again."""

@@ -63,7 +63,7 @@ class Opener:
         try:
             self._pool = self._pool or await self._create_pool()
             proxy: Any = await self._pool.acquire(timeout=self._options.connect_timeout)
-        except BinderyError:
+        except DatabaseUnavailable:
             raise
         except Exception as error:
             raise connect_error(self.dsn, error) from error

@@ -32,11 +32,14 @@ class WaitingQueue:
         self._alarm = Alarm(self._look_at_deadlines)
 
     def join(self, task: asyncio.Task[Any] | None, deadline: float, attempt: int) -> Waiter:
-        """This task as the last in the queue; `deadline` is a moment of time.monotonic()."""
+        """This task as the last in the queue; `deadline` is a moment of time.monotonic().
+
+        An exception leaves the queue as it was.
+        """
         waiter = Waiter(self._loop.create_future(), deadline, attempt)
-        self.waiters.append(waiter)
-        self.tasks.add(task)
         self._alarm.set(deadline)
+        self.tasks.add(task)
+        self.waiters.append(waiter)
         return waiter
 
     def leave(self, waiter: Waiter) -> ServerConnection | None:
@@ -74,10 +77,18 @@ class WaitingQueue:
         now = monotonic()
         for waiter in [waiter for waiter in self.waiters if waiter.deadline <= now]:
             # The message counts the waiters, this one among them.
-            if not waiter.future.done():
-                waiter.future.set_exception(self._time_out())
+            error = None if waiter.future.done() else self._time_out_or_why_not()
             self.waiters.remove(waiter)
+            if error is not None:
+                waiter.future.set_exception(error)
         return min((waiter.deadline for waiter in self.waiters), default=None)
+
+    def _time_out_or_why_not(self) -> Exception:
+        """The error of a deadline; a fault in making it must not leave the tasks waiting."""
+        try:
+            return self._time_out()
+        except Exception as error:
+            return error
 
 
 def _set_exception(waiter: Waiter, error: Exception) -> None:

@@ -56,5 +56,10 @@ def _shortened(statement: str) -> str:
 
 
 def _relative(file: str) -> str:
-    path, here = Path(file), Path.cwd()
+    path = Path(file)
+    try:
+        here = Path.cwd()
+    except OSError:
+        # The current directory was deleted.
+        return file
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

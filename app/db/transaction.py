@@ -65,7 +65,10 @@ class TransactionBlock:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if exc_type is not None:
+            if exc_type is GeneratorExit:
+                # The garbage collector ends a task that nobody can wake any more, and nothing may be awaited in it.
+                self._server.give_up()
+            elif exc_type is not None:
                 await self._roll_back()
             elif self._savepoint:
                 await self._release()
@@ -86,8 +89,8 @@ class TransactionBlock:
         begin = _begin_text(options.isolation, options.readonly, options.deferrable)
         try:
             await server.send(begin + server.settings_of_transactions + options.first, "BEGIN")
-        except BaseException:
-            if server.is_in_transaction():
+        except BaseException as error:
+            if server.is_in_transaction() and not isinstance(error, GeneratorExit):
                 await self._roll_back()
             server.leave_transaction()
             raise

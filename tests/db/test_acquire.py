@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -336,3 +338,38 @@ async def test_each_waiter_gets_an_error_of_its_own(network: Network) -> None:
 
     assert {type(outcome) for outcome in outcomes} == {DatabaseUnavailable}
     assert len({id(outcome) for outcome in outcomes}) == 5
+
+
+async def test_a_coroutine_that_is_collected_inside_a_transaction_gives_its_connection_back(database_url: str) -> None:
+    entered: list[int] = []
+
+    async def work(db: Database) -> None:
+        async with db.transaction() as tx, tx.transaction():
+            entered.append(await get_number(tx, number=1))
+            await asyncio.Event().wait()
+
+    class Begun:
+        def __await__(self) -> Generator[Any]:
+            steps = abandoned.__await__()
+            waits = next(steps)
+            while not entered:
+                yield waits
+                waits = next(steps)
+
+    async with pool(database_url) as db:
+        abandoned = work(db)
+        await Begun()
+        # What becomes of a task that nothing refers to.
+        abandoned.close()
+        assert await get_number(db, number=2) == 2
+
+
+async def test_a_time_out_is_told_where_the_current_directory_is_gone(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    async with pool(database_url) as db, db.acquire():
+        waiting = asyncio.create_task(db.acquire(timeout=0.01).__aenter__())
+        with pytest.raises(PoolTimeout, match="acquired at"):
+            await waiting

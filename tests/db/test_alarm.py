@@ -34,6 +34,23 @@ async def test_the_earliest_moment_counts() -> None:
     assert rung.times == 1
 
 
+async def test_a_moment_that_is_due_can_be_followed_by_another() -> None:
+    rung = Rung()
+    alarm = Alarm(rung)
+    alarm.set(monotonic() - 1)
+    alarm.set(monotonic() + 60)
+
+    async with asyncio.timeout(20):
+        await rung.event.wait()
+    assert rung.times == 1
+
+
+async def test_an_alarm_at_no_moment_never_rings() -> None:
+    alarm = Alarm(Rung())
+    alarm.set(float("inf"))
+    alarm.cancel()
+
+
 async def test_an_alarm_that_is_cancelled_does_not_ring() -> None:
     rung = Rung()
     alarm = Alarm(rung)
