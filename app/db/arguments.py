@@ -5,15 +5,14 @@ from typing import Any, get_origin
 
 from app.db.annotations import element, members, refusal
 from app.db.errors import BadArgument
-
-Names = dict[str, Any]
+from app.db.own_names import OwnNames
 
 # The driver stores 1.9, Decimal("2.9") and True in an integer column as 1, 2 and 1, a datetime in a date column as its
 # day. A test of the exact type lets nearly every good value pass in 30 nanoseconds; only for the rest (a subclass, an
 # enum, a mistake) the whole truth is asked.
 
 
-def argument_tests(function: str, hints: Mapping[str, Any], names: Names) -> list[str]:
+def argument_tests(function: str, hints: Mapping[str, Any], names: OwnNames) -> list[str]:
     """A line of source for each argument that has to be tested; what the lines refer to is added to `names`.
 
     A line raises BadArgument for a value that its annotation does not allow.
@@ -22,12 +21,12 @@ def argument_tests(function: str, hints: Mapping[str, Any], names: Names) -> lis
     for parameter, annotation in hints.items():
         doubt = doubtful(annotation, parameter, names)
         if doubt:
-            names[f"__refuse_{parameter}__"] = _Refusal(function, parameter, annotation)
-            lines.append(f"if {doubt}: __refuse_{parameter}__({parameter})")
+            refuse = names.add(_Refusal(function, parameter, annotation), "refuse")
+            lines.append(f"if {doubt}: {refuse}({parameter})")
     return lines
 
 
-def doubtful(annotation: Any, variable: str, names: Names) -> str:
+def doubtful(annotation: Any, variable: str, names: OwnNames) -> str:
     """Source of a condition: false where the exact type proves the value good; "" where every value is."""
     kinds = list(members(annotation))
     if Any in kinds or object in kinds:
@@ -39,7 +38,9 @@ def doubtful(annotation: Any, variable: str, names: Names) -> str:
         return guard + _type_test(exact, variable, names)
     items = _exact(list(members(element(kinds[0])))) if len(kinds) == 1 and get_origin(kinds[0]) is list else None
     if items:
-        return f"{guard}(type({variable}) is not list or not {_alias(items, names)}.issuperset(map(type, {variable})))"
+        kind, each = names.give(type, "type"), names.give(map, "map")
+        found = f"{names.add(items, 'kinds')}.issuperset({each}({kind}, {variable}))"
+        return f"{guard}({kind}({variable}) is not {names.give(list, 'list')} or not {found})"
     return f"{guard}True"
 
 
@@ -50,16 +51,11 @@ def _exact(kinds: list[Any]) -> frozenset[type] | None:
     return frozenset([*kinds, int] if float in kinds else kinds)
 
 
-def _type_test(exact: frozenset[type], variable: str, names: Names) -> str:
+def _type_test(exact: frozenset[type], variable: str, names: OwnNames) -> str:
+    kind = f"{names.give(type, 'type')}({variable})"
     if len(exact) > 1:
-        return f"type({variable}) not in {_alias(exact, names)}"
-    return f"type({variable}) is not {_alias(next(iter(exact)), names)}"
-
-
-def _alias(kind: object, names: Names) -> str:
-    alias = f"__type_{len(names)}__"
-    names[alias] = kind
-    return alias
+        return f"{kind} not in {names.add(exact, 'kinds')}"
+    return f"{kind} is not {names.add(next(iter(exact)), 'kind')}"
 
 
 class _Refusal:

@@ -5,40 +5,49 @@ from typing import TYPE_CHECKING, Any
 
 from app.db.arguments import argument_tests
 from app.db.errors import NotFound, TooManyRows
+from app.db.own_names import OwnNames
 from app.db.signature import Signature
 
 if TYPE_CHECKING:
     from app.db.queries import Query
 
-# Underscores keep these names apart from statements and placeholders, which may well be called `one` or `query`.
 _BODIES = {
-    "none": "await {db}.run_query(__query__, ({arguments}))",
-    "many": "return await {db}.run_query(__query__, ({arguments}))",
-    "one": "return __one__(__query__, await {db}.run_query(__query__, ({arguments})))",
-    "number": "return __one__(__query__, await {db}.run_query(__query__, ({arguments})))",
-    "optional": "return __optional__(__query__, await {db}.run_query(__query__, ({arguments})))",
-    "stream": "return {db}.stream_query(__query__, ({arguments}))",
-    "copy": "return await {db}.copy_rows(__query__, rows)",
+    "none": "await {db}.run_query({query}, ({arguments}))",
+    "many": "return await {db}.run_query({query}, ({arguments}))",
+    "one": "return {one}({query}, await {db}.run_query({query}, ({arguments})))",
+    "number": "return {one}({query}, await {db}.run_query({query}, ({arguments})))",
+    "optional": "return {optional}({query}, await {db}.run_query({query}, ({arguments})))",
+    "stream": "return {db}.stream_query({query}, ({arguments}))",
+    "copy": "return await {db}.copy_rows({query}, rows)",
 }
 
 
-def compile_function(signature: Signature, query: "Query", executor: str = "{db}", **names: Any) -> Callable[..., Any]:
+def compile_function(
+    signature: Signature, query: "Query", through: Callable[[Any], Any] | None = None
+) -> Callable[..., Any]:
     """A function with the bound signature that tests its arguments and runs the query.
 
-    `executor` is source for what runs it, with the first argument in the place of `{db}`, and may use `names`.
+    `through` makes of the first argument what runs it; without it that is the argument itself.
     """
-    names |= {"__query__": query, "__one__": one, "__optional__": optional}
+    names = OwnNames([signature.executor, *signature.hints])
     hints = {} if query.copy else signature.hints
     lines = argument_tests(query.function, hints, names)
-    arguments = "".join(f"{parameter}, " for parameter in query.parameters)
-    db = executor.format(db=signature.executor)
-    lines.append(_BODIES[query.cardinality].format(db=db, arguments=arguments))
+    lines.append(
+        _BODIES[query.cardinality].format(
+            db=f"{names.give(through, 'through')}({signature.executor})" if through else signature.executor,
+            query=names.give(query, "query"),
+            one=names.give(one, "one"),
+            optional=names.give(optional, "optional"),
+            arguments="".join(f"{parameter}, " for parameter in query.parameters),
+        )
+    )
     parameters = "".join(f", {name}" for name in ["*", *signature.hints]) if signature.hints else ""
     prefix = "" if query.cardinality == "stream" else "async "
-    body = "\n    ".join(lines)
-    # The text is made of the identifiers of a signature in our own modules; no input reaches it.
-    exec(f"{prefix}def {query.function}({signature.executor}{parameters}):\n    {body}\n", names)  # noqa: S102 - no input reaches it
-    return names[query.function]
+    own, body = names.give(None, "bound"), "\n    ".join(lines)
+    function = names.compiled(f"{prefix}def {own}({signature.executor}{parameters}):\n    {body}\n", own)
+    # What a traceback shows.
+    function.__code__ = function.__code__.replace(co_name=query.function, co_qualname=query.function)
+    return function
 
 
 def one(query: "Query", rows: list[Any]) -> Any:

@@ -12,6 +12,7 @@ from app.db.arguments import doubtful
 from app.db.errors import BadRow, BindingError
 from app.db.fields import fields_of
 from app.db.lexer import Kind, Token, tokenize
+from app.db.own_names import OwnNames
 from app.db.statement import Statement
 from app.db.types import guards, parameter_problem
 
@@ -97,7 +98,7 @@ class Copying:
         is_async = isinstance(rows, AsyncIterable)
         return _compiled(self, self._annotations, self._guards, is_async=is_async)(rows)
 
-    def doubt(self, index: int, variable: str, names: dict[str, Any]) -> str:
+    def doubt(self, index: int, variable: str, names: OwnNames) -> str:
         """Source of a condition that is true where a value has to be looked at; "" where the driver does."""
         kinds = set(members(self._annotations[index]))
         if kinds <= {_REFUSED_BY_DRIVER.get(self._types[index].name), type(None)}:
@@ -200,20 +201,19 @@ def _compiled(
     copying: Copying, annotations: Sequence[Any], guards: Sequence[tuple[int, Reason]], *, is_async: bool
 ) -> Callable[..., Any]:
     """A generator function that looks at each value once and yields tuples: all that Python does for a row."""
-    names: dict[str, Any] = {"copying": copying, "refuse": copying.refuse}
+    names = OwnNames()
+    own, refuse = names.give(copying, "copying"), names.give(copying.refuse, "refuse")
     lines: list[str] = []
     for index, annotation in enumerate(annotations):
         lines.append(f"v{index} = row.{copying.target.columns[index]}")
         if doubt := copying.doubt(index, f"v{index}", names):
-            names[f"reason_{index}"] = refusal(annotation)
-            lines.append(f"if {doubt}: refuse(number, {index}, reason_{index}, v{index})")
-    for index, reason in guards:
-        names[f"guard_{index}"] = reason
-        lines.append(f"refuse(number, {index}, guard_{index}, v{index})")
+            reason = names.add(refusal(annotation), "reason")
+            lines.append(f"if {doubt}: {refuse}(number, {index}, {reason}, v{index})")
+    for index, guard in guards:
+        lines.append(f"{refuse}(number, {index}, {names.add(guard, 'guard')}, v{index})")
     lines.append(f"yield ({''.join(f'v{index}, ' for index in range(len(annotations)))})")
     body = "\n            ".join(["number += 1", *lines])
     prefix = "async " if is_async else ""
-    # The text is made of the field names of a class in our own modules; no input reaches it.
     source = f"""
 {prefix}def records(rows):
     number, row = 0, None
@@ -221,13 +221,12 @@ def _compiled(
         {prefix}for row in rows:
             {body}
     except Exception as error:
-        copying.callers = error
+        {own}.callers = error
         raise
     finally:
-        copying.number, copying.row = number, row
+        {own}.number, {own}.row = number, row
 """
-    exec(source, names)  # noqa: S102 - made of the fields of a class of ours
-    return names["records"]
+    return names.compiled(source, "records")
 
 
 def _identifier(token: Token) -> str:

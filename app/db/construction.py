@@ -11,13 +11,14 @@ from asyncpg import Record
 from app.db.annotations import element
 from app.db.errors import BindingError
 from app.db.fields import fields_of, is_composite, nested_row, split_optional
+from app.db.own_names import OwnNames
 
 
 class Construction:
     """Writes expressions over a record `r`; `names` is what they refer to."""
 
     def __init__(self) -> None:
-        self.names: dict[str, Any] = {}
+        self.names = OwnNames()
 
     def row(self, row_type: Any, columns: Sequence[str], prefix: str = "") -> str:
         """An expression for a row of this dataclass, from the columns whose names begin with `prefix`."""
@@ -44,9 +45,7 @@ class Construction:
         return f"{self._name(constructor(row_type))}({', '.join(values)})"
 
     def _name(self, value: Any) -> str:
-        name = f"made_{len(self.names)}"
-        self.names[name] = value
-        return name
+        return self.names.add(value, "made")
 
 
 def constructor(row_type: Any) -> Callable[..., Any]:
@@ -58,14 +57,14 @@ def constructor(row_type: Any) -> Callable[..., Any]:
     names = [name for name, _ in fields_of(row_type)]
     if not _has_plain_init(row_type):
         return _by_init(row_type)
-    draft = _draft(row_type)
+    own = OwnNames()
+    draft, cls = own.give(_draft(row_type), "draft"), own.give(row_type, "row")
+    # Fields are attributes here and nothing else: what they are called can hide no variable.
+    values = [f"v{number}" for number in range(len(names))]
+    sets = "".join(f" o.{name} = {value};" for name, value in zip(names, values, strict=True))
     post_init = "; o.__post_init__()" if hasattr(row_type, "__post_init__") else ""
-    sets = "".join(f" o.{name} = {name};" for name in names)
-    source = f"def make({', '.join(names)}):\n    o = __draft__();{sets} o.__class__ = __row__{post_init}\n    return o"
-    scope: dict[str, Any] = {"__draft__": draft, "__row__": row_type}
-    # The text is made of the field names of a class in our own modules; no input reaches it.
-    exec(source, scope)  # noqa: S102 - no input reaches it
-    return scope["make"]
+    source = f"def make({', '.join(values)}):\n    o = {draft}();{sets} o.__class__ = {cls}{post_init}\n    return o"
+    return own.compiled(source, "make")
 
 
 def _draft(row_type: Any) -> type:

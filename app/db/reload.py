@@ -23,9 +23,7 @@ def reload_on_change(queries: Queries) -> None:
     """
     file = WatchedFile(queries)
     for name, function in queries.functions.items():
-        watched = compile_function(
-            queries.signatures[name], queries.bound[name], "__watched__({db})", __watched__=file.executor
-        )
+        watched = compile_function(queries.signatures[name], queries.bound[name], file.executor)
         function.__code__ = watched.__code__
         function.__globals__.update(watched.__globals__)
 

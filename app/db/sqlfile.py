@@ -11,6 +11,7 @@ from article_tags where tag = :tag group by tag;
 tag, count(*) as articles
 """
 
+import keyword
 import re
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
@@ -122,11 +123,17 @@ def _directive(source: Source, comment: Token) -> _Directive | None:
         raise source.error(
             comment.start + match.start(2), f"`-- {word}:` needs a name of lower-case letters, digits and _"
         )
+    if word == "name" and _is_reserved(name):
+        raise source.error(comment.start + match.start(2), f"no function can be called {name}: Python keeps that word")
     if before.strip():
         raise source.error(comment.start, f"`-- {word}:` must stand alone on its line")
     if before and word in {"name", "fragment"}:
         raise source.error(comment.start, f"`-- {word}:` must begin its line")
     return _Directive(word, name, comment.start, comment.end)
+
+
+def _is_reserved(name: str) -> bool:
+    return keyword.iskeyword(name) or name == "__debug__"
 
 
 def _refuse_unused_fragments(source: Source, entries: Mapping[str, _Entry]) -> None:
@@ -144,6 +151,10 @@ def _expand(source: Source, entries: Mapping[str, _Entry], name: str) -> list[To
     for token in tokens:
         if token.kind is Kind.PARAMETER:
             raise source.error(token.start, f"placeholders have names: write :name instead of {token.text}")
+        if token.kind is Kind.PLACEHOLDER and _is_reserved(token.text[1:]):
+            raise source.error(
+                token.start, f"no argument can be called {token.text[1:]}: Python keeps that word; write {token.text}_"
+            )
     return tokens
 
 
