@@ -7,12 +7,16 @@
 -- of Unicode 16: after decomposition about a thousand letters are left that fold, each to one letter but for "ß".
 -- (Decomposed first, as Unicode's canonical caseless matching asks: only so an iota below a letter folds alike before and
 -- after another mark.)
--- What is plain ASCII, almost every name, needs no table.
+-- What is plain ASCII, almost every name, needs no table. In plpgsql, which keeps its plan: one in SQL is planned again for
+-- each statement that writes to an index over it, or its table copied into each.
 create function folded_name(name text) returns text
-language sql immutable strict parallel safe
-return case
-    when octet_length(name) = char_length(name) then lower(name collate "C")
-    else normalize(
+language plpgsql immutable strict parallel safe
+as $$
+begin
+    if octet_length(name) = char_length(name) then
+        return lower(name collate "C");
+    end if;
+    return normalize(
         replace(replace(translate(
             lower(normalize(name, nfkd) collate "C"),
             'ÆÐØÞĐĦŁŊŒŦƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƢƤƦƧƩƬƮƱƲƳƵƷƸƼǤǶǷȜȠȢȤȺȻȽȾɁɃɄɅɆɈɊɌɎͰͲͶͿΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςϏϘϚϜϞϠϢ'
@@ -37,8 +41,9 @@ return case
             '𑣎𑣏𑣐𑣑𑣒𑣓𑣔𑣕𑣖𑣗𑣘𑣙𑣚𑣛𑣜𑣝𑣞𑣟𖹠𖹡𖹢𖹣𖹤𖹥𖹦𖹧𖹨𖹩𖹪𖹫𖹬𖹭𖹮𖹯𖹰𖹱𖹲𖹳𖹴𖹵𖹶𖹷𖹸𖹹𖹺𖹻𖹼𖹽𖹾𖹿𞤢𞤣𞤤𞤥𞤦𞤧𞤨𞤩𞤪𞤫𞤬𞤭𞤮𞤯𞤰𞤱𞤲𞤳𞤴𞤵𞤶𞤷𞤸𞤹𞤺𞤻𞤼𞤽𞤾𞤿𞥀𞥁𞥂𞥃'
         ), 'ß', 'ss'), U&'\0345', 'ι'),
         nfkc
-    )
-end;
+    );
+end
+$$;
 
 -- Accounts whose user name is the same as another's since before that was refused. They keep their names and all that is
 -- theirs; the unique index leaves them out. A constant default is no rewrite: the table is locked for a moment only, which
