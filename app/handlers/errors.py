@@ -94,6 +94,12 @@ def _unavailable(error: Exception) -> Response:
     return error_response(503, {field: ["is busy or not available; try again in a moment"]}, RETRY_LATER)
 
 
+def _not_storable(error: BadArgument) -> Response:
+    # The models refuse such values themselves: this one is for whoever mends them.
+    logger.warning("answered 422: %s", error)
+    return error_response(422, {error.parameter: ["cannot be stored"]})
+
+
 def _timed_out(error: StatementTimeout) -> Response:
     logger.warning("answered 504: %s", error)
     return error_response(504, {"database": ["took too long"]})
@@ -111,7 +117,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     InvalidToken: lambda _: error_response(401, INVALID_TOKEN),
     NotFound: _not_found,
     Conflict: lambda error: error_response(409, {error.field: TAKEN}),
-    BadArgument: lambda error: error_response(422, {error.parameter: [error.reason]}),
+    BadArgument: _not_storable,
     PoolTimeout: _unavailable,
     DatabaseUnavailable: _unavailable,
     StatementTimeout: _timed_out,

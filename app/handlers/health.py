@@ -1,16 +1,19 @@
 """Whether this process lives, and whether it can serve."""
 
+import logging
 from typing import NotRequired
 
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.db import BindingError, DatabaseUnavailable, PoolTimeout
+from app.db import BindingError, DatabaseUnavailable, PoolTimeout, StatementTimeout
 from app.handlers.operations import Operation
 from app.handlers.requests import database
 from app.handlers.responses import json_response
 from app.repositories import health
+
+logger = logging.getLogger("app.handlers")
 
 
 class Health(TypedDict):
@@ -38,8 +41,10 @@ async def _unready(request: Request) -> str | None:
         applied = await health.list_applied_migrations(database(request))
     except BindingError:
         applied = []
-    except (DatabaseUnavailable, PoolTimeout) as error:
-        return str(error)
+    except (DatabaseUnavailable, PoolTimeout, StatementTimeout) as error:
+        # Who asks may be anyone: what the server is, and where, is for the log.
+        logger.warning("not ready: %s", error)
+        return "no connection is free" if isinstance(error, PoolTimeout) else "the database does not answer"
     pending = [migration for migration in request.app.state.migrations if migration not in applied]
     return f"migrations are pending: {', '.join(pending)}" if pending else None
 

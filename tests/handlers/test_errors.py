@@ -11,7 +11,18 @@ import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from app.db import Database
+from app.db import (
+    BadArgument,
+    BindingError,
+    CommitUnknown,
+    Database,
+    DatabaseUnavailable,
+    PoolTimeout,
+    StatementTimeout,
+    TooManyRows,
+    TransactionAborted,
+)
+from app.security import InvalidToken, PasswordsBusy
 from app.settings import Settings
 from tests.db.pools import until
 from tests.documented import fields_at_fault, outcome
@@ -70,6 +81,37 @@ async def test_a_crash_is_an_error_in_the_same_form_that_tells_nothing(
     assert list(answer.json()) == ["errors"]
     for secret in ("article_tags", "select", "Traceback", "asyncpg"):
         assert secret not in answer.text
+
+
+MESSAGE = "PostgreSQL at db:5432: relation users: asyncpg: SELECT"
+RAISED: list[tuple[Exception, int]] = [
+    (DatabaseUnavailable(MESSAGE), 503),
+    (PoolTimeout(MESSAGE), 503),
+    (PasswordsBusy(MESSAGE), 503),
+    (CommitUnknown(MESSAGE), 503),
+    (StatementTimeout(MESSAGE), 504),
+    (BadArgument("create_user", "username", MESSAGE), 422),
+    (InvalidToken(MESSAGE), 401),
+    (BindingError(MESSAGE), 500),
+    (TooManyRows(MESSAGE), 500),
+    (TransactionAborted(MESSAGE), 500),
+    (RuntimeError(MESSAGE), 500),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), RAISED, ids=[type(error).__name__ for error, _ in RAISED])
+async def test_no_answer_tells_what_the_database_is(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("app.handlers.users.users.find_account", fail)
+    answer = await client.post("/api/users/login", json={"user": {"email": "a@b", "password": "correct horse"}})
+
+    assert answer.status_code == status
+    for word in ("postgres", "asyncpg", "sql", "relation", "select", "5432"):
+        assert word not in answer.text.lower()
 
 
 class TestBusyPool:
@@ -148,7 +190,7 @@ class TestLostDatabase:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
         assert (live.status_code, live.json()) == (200, {"status": "ok"})
         assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
-        assert ready.json()["reason"]
+        assert ready.json()["reason"] == "the database does not answer"
 
         await network.mend()
         assert (await client.get("/health/ready")).status_code == 200
