@@ -1,7 +1,10 @@
-drop trigger users_twin_insert on users;
-drop function refuse_names_of_twins();
-drop trigger users_twin_update on users;
-drop function refuse_name_of_twin();
-drop index users_twins_idx;
+drop trigger users_added_twins on users;
+drop function refuse_added_twins();
+drop trigger users_changed_twins on users;
+drop function refuse_changed_twins();
+drop function raise_taken(text);
+drop index users_email_twins_idx;
+drop index users_username_twins_idx;
+drop index users_email_folded_key;
 drop index users_username_folded_key;
-update users set twin = false where twin;
+update users set username_twin = false, email_twin = false where username_twin or email_twin;

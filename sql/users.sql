@@ -7,11 +7,13 @@ values (:username, :email, :password_hash)
 returning id, username, email, bio, image;
 
 -- name: find_account
--- The account with this e-mail address, however capitalised, and the hash of its password.
+-- The account with this e-mail address, however it is written, and the hash of its password. Addresses that were the same
+-- before such were refused differ in more than capitals: of those it is the one that is meant.
 select id as "user.id", username as "user.username", email as "user.email", bio as "user.bio", image as "user.image",
        password_hash
 from users
-where lower(email) = lower(:email);
+where (folded(email) = folded(:email) and not email_twin) or (lower(email) = lower(:email) and email_twin)
+limit 1;
 
 -- name: get_user
 -- The account with this id.
@@ -33,25 +35,25 @@ where id = :user_id
 returning id, username, email, bio, image;
 
 -- name: get_taken
--- Which of this name and this address another account has, but for the name that the account with this id has already;
--- null is nobody's. Names are the same as `folded_name` says, and twins stand in an index of their own.
+-- Which of this name and this address another account has, but for those that the account with this id has already; null
+-- is nobody's. What is the same, `folded` says; twins stand in an index of their own.
 -- check: null :user_id, because a newcomer has no account
 -- check: null :username, because null is nobody's name
 -- check: null :email, because null is nobody's address
 select
-    not exists (select from users where users.id = :user_id and users.username = :username) and (
-        exists (
-            select from users
-            where folded_name(users.username) = folded_name(:username) and not users.twin
-              and users.id is distinct from :user_id
-        ) or exists (
-            select from users
-            where folded_name(users.username) = folded_name(:username) and users.twin
-              and users.id is distinct from :user_id
+    not exists (select from users where users.id = :user_id and users.username = :username) and exists (
+        select from users
+        where users.id is distinct from :user_id and (
+            (folded(users.username) = folded(:username) and not users.username_twin)
+            or (folded(users.username) = folded(:username) and users.username_twin)
         )
     ) as username,
-    exists (
-        select from users where lower(users.email) = lower(:email) and users.id is distinct from :user_id
+    not exists (select from users where users.id = :user_id and users.email = :email) and exists (
+        select from users
+        where users.id is distinct from :user_id and (
+            (folded(users.email) = folded(:email) and not users.email_twin)
+            or (folded(users.email) = folded(:email) and users.email_twin)
+        )
     ) as email;
 
 -- name: copy_users

@@ -89,7 +89,7 @@ async def test_an_error_names_the_line_and_nothing_is_stored(
 async def test_a_name_that_several_accounts_share_is_not_taken_by_an_import(db: Database, tmp_path: Path) -> None:
     await db.execute("alter table users disable trigger user")
     await db.execute(
-        "insert into users (username, email, password_hash, twin)"
+        "insert into users (username, email, password_hash, username_twin)"
         " values ('Ann', 'a@b', '', true), ('ANN', 'b@b', '', true)"
     )
     await db.execute("alter table users enable trigger user")

@@ -34,7 +34,7 @@ select articles.id, author_id, repeat('c', n) from articles, unnest(array[10000,
 TWINS = r"""
 insert into users (username, email, password_hash)
 values ('Ann', '1@x.org', ''), ('ANN', '2@x.org', ''), (U&'\FF41nn', '3@x.org', ''), ('bob', '4@x.org', ''),
-    ('Straße', '5@x.org', ''), ('STRASSE', '6@x.org', ''), ('cleo', '7@x.org', '')
+    ('Straße', '5@x.org', ''), ('STRASSE', '6@x.org', ''), ('cleo', U&'\FF17@x.org', ''), ('dan', '7@x.org', '')
 """
 REFUSED = r"is longer than \d+ characters|must not contain"
 EVERYTHING = """
@@ -98,7 +98,7 @@ def test_texts_beyond_a_limit_are_reported_and_stay(before: Before, capsys: pyte
     ):
         assert line in told
     assert told.count("WARNING") == 6
-    assert [row[0].replace(",f)", ")") for row in old.rows(EVERYTHING)] == [row[0] for row in rows]
+    assert [row[0].replace(",f,f)", ")") for row in old.rows(EVERYTHING)] == [row[0] for row in rows]
     found = old.rows('select table_name, id, column_name, characters, "limit" from values_over_limit order by 1, 2, 3')
     assert found == [
         ("articles", 1, "body", 100001, 100000),
@@ -187,15 +187,17 @@ def test_names_that_are_the_same_are_reported_and_stay(before: Before, capsys: p
     apply_migrations(old.dsn)
 
     told = capsys.readouterr().err
-    assert told.count("WARNING") == 1
+    assert told.count("WARNING") == 2
     assert "WARNING: 5 in users.username that are the same as another after NFKC and case folding" in told
+    assert "WARNING: 2 in users.email that are the same as another after NFKC and case folding" in told
     assert old.rows("select id, username, email from users order by id") == rows
-    query = told[told.index("select id, username, email from users where twin") :].strip()
-    assert [row[1] for row in old.rows(query)] == ["Ann", "ANN", "\uff41nn", "Straße", "STRASSE"]
+    by_name, by_email = (line[line.index("select id") :] for line in told.splitlines())
+    assert [row[1] for row in old.rows(by_name)] == ["Ann", "ANN", "\uff41nn", "Straße", "STRASSE"]
+    assert [row[2] for row in old.rows(by_email)] == ["\uff17@x.org", "7@x.org"]
 
     rollback_migrations(old.dsn)
     assert old.rows("select id, username, email from users order by id") == rows
-    assert old.rows("select count(*) from users where twin") == [(0,)]
+    assert old.rows("select count(*) from users where username_twin or email_twin") == [(0,)]
 
 
 @pytest.fixture
@@ -209,7 +211,7 @@ async def twins(db: Database, client: httpx2.AsyncClient) -> list[dict[str, str]
         headers.append({"Authorization": f"Token {answer.json()['user']['token']}"})
     await db.execute("alter table users disable trigger user")
     for username, email in users:
-        await db.execute("update users set username = $1, twin = true where email = $2", username, email)
+        await db.execute("update users set username = $1, username_twin = true where email = $2", username, email)
     await db.execute("alter table users enable trigger user")
     return headers
 
@@ -238,11 +240,11 @@ async def test_nobody_takes_the_name_of_a_twin_while_one_of_them_has_it(
     assert freed.status_code == 200
     assert outcome(await client.post("/api/users", json={"user": new})) == taken
     assert outcome(await client.put("/api/user", headers=twins[0], json={"user": {"username": "Ann"}})) == taken
-    assert await db.fetch("select username, twin from users order by id") == [("Anna", False), ("ann", True)]
+    assert await db.fetch("select username, username_twin from users order by id") == [("Anna", False), ("ann", True)]
 
     own = await client.put("/api/user", headers=twins[1], json={"user": {"username": "ANN"}})
     assert own.status_code == 200
-    assert await db.fetchval("select count(*) from users where twin") == 0
+    assert await db.fetchval("select count(*) from users where username_twin") == 0
     assert outcome(await client.post("/api/users", json={"user": {**new, "username": "ann"}})) == taken
 
 
@@ -253,6 +255,29 @@ async def test_a_twin_who_says_their_own_name_and_a_taken_address_hears_of_the_a
     answer = await client.put("/api/user", headers=twins[0], json={"user": changes})
 
     assert outcome(answer) == (409, {"email": ["has already been taken"]})
+
+
+async def test_accounts_whose_addresses_are_the_same_log_in_each_with_its_own(
+    client: httpx2.AsyncClient, db: Database, twins: list[dict[str, str]]
+) -> None:
+    composed, decomposed = "caf\u00e9@x.org", "cafe\u0301@x.org"
+    await db.execute("alter table users disable trigger user")
+    for name, email in (("Ann", composed), ("ann", decomposed)):
+        await db.execute("update users set email = $1, email_twin = true where username = $2", email, name)
+    await db.execute("alter table users enable trigger user")
+
+    for email, name in ((composed, "Ann"), (decomposed, "ann"), (composed.upper(), "Ann")):
+        answer = await client.post("/api/users/login", json={"user": {"email": email, "password": "correct horse"}})
+        assert answer.json()["user"]["username"] == name
+    new = {"username": "new", "email": "CAFE\u0301@x.org", "password": "correct horse"}
+    taken = (409, {"email": ["has already been taken"]})
+    assert outcome(await client.post("/api/users", json={"user": new})) == taken
+    kept = await client.put("/api/user", headers=twins[1], json={"user": {"email": decomposed, "bio": "Text"}})
+    assert kept.status_code == 200
+    assert (await client.put("/api/user", headers=twins[0], json={"user": {"email": "a@x.org"}})).status_code == 200
+    assert outcome(await client.put("/api/user", headers=twins[0], json={"user": {"email": composed}})) == taken
+    answer = await client.post("/api/users/login", json={"user": {"email": "a@x.org", "password": "correct horse"}})
+    assert answer.json()["user"]["username"] == "Ann"
 
 
 async def test_new_rows_beyond_a_limit_are_refused_by_the_database_too(db: Database) -> None:

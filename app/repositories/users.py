@@ -13,8 +13,9 @@ queries = Queries(
         "users_username_key": "username",
         "users_username_folded_key": "username",
         "users_email_key": "email",
+        "users_email_folded_key": "email",
     },
-    harmless={"folded_name"},
+    harmless={"folded"},
 )
 
 

@@ -1,24 +1,24 @@
--- When two user names are the same.
+-- When two user names, or two e-mail addresses, are the same.
 -- depends: 0008.limit-texts
 
--- "Ann", "ANN" and "ａｎｎ" look alike, and only one of them may be taken: names are the same when they are after NFKC and
+-- "Ann", "ANN" and "ａｎｎ" look alike, and only one of them may be taken: texts are the same when they are after NFKC and
 -- full case folding. `lower()` follows the locale of the database and folds no "ß"; `casefold()` came with PostgreSQL 18; a
 -- collation of ICU changes with its library, and an index over it would have to be built again. So the table is here, that
 -- of Unicode 16: after decomposition about a thousand letters are left that fold, each to one letter but for "ß".
 -- (Decomposed first, as Unicode's canonical caseless matching asks: only so an iota below a letter folds alike before and
 -- after another mark.)
--- What is plain ASCII, almost every name, needs no table. In plpgsql, which keeps its plan: one in SQL is planned again for
+-- What is plain ASCII, almost all of it, needs no table. In plpgsql, which keeps its plan: one in SQL is planned again for
 -- each statement that writes to an index over it, or its table copied into each.
-create function folded_name(name text) returns text
+create function folded(value text) returns text
 language plpgsql immutable strict parallel safe
 as $$
 begin
-    if octet_length(name) = char_length(name) then
-        return lower(name collate "C");
+    if octet_length(value) = char_length(value) then
+        return lower(value collate "C");
     end if;
     return normalize(
         replace(replace(translate(
-            lower(normalize(name, nfkd) collate "C"),
+            lower(normalize(value, nfkd) collate "C"),
             'ÆÐØÞĐĦŁŊŒŦƁƂƄƆƇƉƊƋƎƏƐƑƓƔƖƗƘƜƝƟƢƤƦƧƩƬƮƱƲƳƵƷƸƼǤǶǷȜȠȢȤȺȻȽȾɁɃɄɅɆɈɊɌɎͰͲͶͿΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςϏϘϚϜϞϠϢ'
             'ϤϦϨϪϬϮϷϺϽϾϿЂЄЅІЈЉЊЋЏАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯѠѢѤѦѨѪѬѮѰѲѴѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӃӅӇӉӋ'
             'ӍӔӘӠӨӶӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘԚԜԞԠԢԤԦԨԪԬԮԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖႠႡႢႣႤႥႦႧႨႩႪႫႬႭႮႯႰႱႲႳႴႵႶႷႸႹႺႻႼ'
@@ -45,7 +45,9 @@ begin
 end
 $$;
 
--- Accounts whose user name is the same as another's since before that was refused. They keep their names and all that is
--- theirs; the unique index leaves them out. A constant default is no rewrite: the table is locked for a moment only, which
+-- Accounts whose name or address is the same as another's since before that was refused. They keep it and all that is
+-- theirs; the unique indexes leave them out. A constant default is no rewrite: the table is locked for a moment only, which
 -- is why what takes longer is the next migration's.
-alter table users add column twin boolean not null default false;
+alter table users
+    add column username_twin boolean not null default false,
+    add column email_twin boolean not null default false;

@@ -1,2 +1,0 @@
-alter table users drop column twin;
-drop function folded_name(text);
