@@ -14,6 +14,7 @@ from typing import Any
 
 from app.db.alarm import TimeLimits
 from app.db.errors import NotConnected, PoolTimeout
+from app.db.hosts import READ_ONLY
 from app.db.opener import Opener
 from app.db.openings import Openings
 from app.db.options import PoolOptions
@@ -30,6 +31,9 @@ SUSPECT = float("-inf")
 # How long close() waits for connections that are being opened, in seconds: far longer than a server takes.
 _ON_THE_WAY = 1.0
 
+# A server that stays read only must not have all its sessions opened anew for each write that it refuses, in seconds.
+_BETWEEN_REPLACEMENTS = 1.0
+
 
 class Lease:
     """The connections of one pool, each lent to one holder at a time."""
@@ -45,6 +49,7 @@ class Lease:
         self.openings = Openings(self, opener)
         self.closing = False
         self.changed = asyncio.Event()
+        self._read_only_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._test_after = options.ping_after if options.pre_ping else float("inf")
 
@@ -188,6 +193,8 @@ class Lease:
             return
         self.counters.pings += 1
         server.proven_at = monotonic()
+        if server.is_unfit():
+            server.expires, server.expiry = 0.0, "read only"
         if self.closing or server.proven_at > server.expires:
             self._mend(server)
         elif not self.queue.serve(server):
@@ -249,12 +256,25 @@ class Lease:
         elif self.closing:
             self.evict(server, "closing")
         elif monotonic() > server.expires:
+            if server.expiry == "read only":
+                self._replace_read_only()
             self.evict(server, server.expiry)
         elif server.beyond_reset:
             self.evict(server, "reset")
         else:
             server.lent_at = monotonic()
             self._work_on(server, self._reset(server), "reset")
+
+    def _replace_read_only(self) -> None:
+        """A session turned out to be read only: replace the others that are, too, but not again and again."""
+        now = monotonic()
+        if now < self._read_only_until:
+            return
+        self._read_only_until = now + _BETWEEN_REPLACEMENTS
+        for server in self.connections:
+            if server.target not in READ_ONLY and server.is_read_only():
+                server.expires, server.expiry = 0.0, "read only"
+        self._suspect_idle()
 
     def _suspect_idle(self) -> None:
         """A connection died: test the idle ones, which may have died with it, before they are lent again."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from app.db.errors import BinderyError, DatabaseUnavailable, SessionStateRefused
+from app.db.errors import DatabaseUnavailable, SessionStateRefused
+from app.db.hosts import Hosts
 from app.db.options import PoolOptions
 from app.db.pgbouncer import BouncedConnection
 from app.db.queries import Query
@@ -40,6 +41,7 @@ class Opener:
     ) -> None:
         self.dsn = dsn
         self._options = options
+        self._hosts = Hosts(dsn)
         connection_class = BouncedConnection if pgbouncer else ServerConnection
         self._arguments: dict[str, Any] = {
             "server_settings": dict(server_settings),
@@ -74,6 +76,7 @@ class Opener:
         server.settings_of_transactions = self._settings_of_transactions
         server.column_types = self._column_types
         server.patience = self.patience
+        server.target = self._hosts.target
         return server
 
     async def open_alone(self) -> ServerConnection:
@@ -82,10 +85,10 @@ class Opener:
             raise SessionStateRefused("a PgBouncer in transaction mode delivers no notifications: connect past it")
         arguments = {name: value for name, value in self._arguments.items() if name != "statement_cache_size"}
         try:
-            connection: Any = await asyncpg.connect(
-                self.dsn, timeout=self._options.connect_timeout, command_timeout=self.patience, **arguments
+            connection: Any = await self._hosts.connect(
+                timeout=self._options.connect_timeout, command_timeout=self.patience, **arguments
             )
-        except BinderyError:
+        except DatabaseUnavailable:
             raise
         except Exception as error:
             raise connect_error(self.dsn, error) from error
@@ -96,7 +99,11 @@ class Opener:
         if self._pool is not None:
             self._pool.terminate()
 
+    async def _connect(self, dsn: str | None = None, **arguments: Any) -> Any:
+        return await self._hosts.connect(**arguments)
+
     async def _create_pool(self) -> "Pool[asyncpg.Record]":
+        connect: Any = self._connect
         return await asyncpg.create_pool(
             self.dsn,
             min_size=0,
@@ -104,6 +111,7 @@ class Opener:
             max_inactive_connection_lifetime=0,
             max_queries=2**62,
             init=_set_codecs,
+            connect=connect,
             timeout=self._options.connect_timeout,
             **self._arguments,
         )

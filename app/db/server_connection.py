@@ -13,6 +13,7 @@ from app.db.deadline import seconds_until
 from app.db.drift import refuse_changed_types
 from app.db.effects import outlives_reset
 from app.db.errors import BinderyError, DatabaseUnavailable, StatementTimeout
+from app.db.hosts import READ_ONLY, WRITABLE
 from app.db.prepared import Prepared
 from app.db.queries import Query
 from app.db.transaction import DRIVER_ERRORS, Isolation
@@ -77,6 +78,8 @@ class ServerConnection(DriverConnection):
         self.was_idle = False
         self.expires = float("inf")
         self.expiry = "lifetime"
+        self.target = "any"
+        self.read_only_block = False
         self.settings_of_transactions = ""
         self.column_types: dict[Query, dict[str, str]] = {}
         self.failure: BaseException | None = None
@@ -132,6 +135,8 @@ class ServerConnection(DriverConnection):
         try:
             return await super().execute(sql)
         except DRIVER_ERRORS as error:
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                self.refused_to_write()
             if unavailable := self.lost_by(error, step) or self.timed_out(error, step):
                 raise unavailable from error
             raise
@@ -200,8 +205,33 @@ class ServerConnection(DriverConnection):
             self.in_doubt = True
         elif not _is_of_server(error):
             return
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            self.refused_to_write()
         if self.failure is None:
             self.failure = error
+
+    def is_unfit(self) -> bool:
+        """Whether the server no longer has the role that `target` asks for: it was looked at when connecting only."""
+        return self.target in WRITABLE and self.is_read_only()
+
+    def is_read_only(self) -> bool:
+        """Whether every transaction of this session is read only: the server is a standby, or set to be so.
+
+        What the server last reported, with the answer to a statement; behind a PgBouncer it is not known.
+        """
+        if self.is_closed():
+            return False
+        settings = self.get_settings()
+        return "on" in {getattr(settings, name, "off") for name in ("in_hot_standby", "default_transaction_read_only")}
+
+    def refused_to_write(self) -> None:
+        """The server refused a write (25006): replace a session that is read only but was meant to write.
+
+        After a switchover it would refuse for ever, and a new one may reach a server that does not. What its own user
+        made read only stays.
+        """
+        if not self.read_only_block and self.target not in READ_ONLY and self.is_read_only():
+            self.expires, self.expiry = 0.0, "read only"
 
     def enter_transaction(self, isolation: Isolation | None) -> None:
         """A transaction begins here; asyncpg's own transaction() inside it is a savepoint."""
@@ -213,6 +243,7 @@ class ServerConnection(DriverConnection):
     def leave_transaction(self) -> None:
         """The transaction is over, however it ended."""
         self.failure = self._top_xact = None
+        self.read_only_block = False
 
     def lost_by(self, error: Exception, step: str) -> DatabaseUnavailable | None:
         """The error for a connection that broke in this step, which is then not lent again; None if it still works."""
@@ -220,7 +251,7 @@ class ServerConnection(DriverConnection):
             # The caller's own time-out: the server is told to stop, and only a reset waits until it has.
             self.dirty = True
             return None
-        if isinstance(error, CONNECTION_LOST) or self.is_closed():
+        if isinstance(error, CONNECTION_LOST) or _ends_session(error) or self.is_closed():
             self.dirty = self.lost = True
             why = f"the server had not answered for {self.silence:.1f} s" if self.silence else error
             lost = DatabaseUnavailable(f"the connection was lost during {step}: {why}")
@@ -281,6 +312,11 @@ async def set_codecs(connection: DriverConnection) -> None:
     """json and jsonb come and go as Python values; asyncpg itself leaves them text."""
     for type_name in ("json", "jsonb"):
         await connection.set_type_codec(type_name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+def _ends_session(error: Exception) -> bool:
+    """Whether the server said that it ends the session: idle for too long, its database dropped, and so on."""
+    return isinstance(error, asyncpg.PostgresError) and error.severity_en in {"FATAL", "PANIC"}
 
 
 def _is_of_server(error: Exception) -> bool:

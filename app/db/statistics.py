@@ -47,8 +47,8 @@ class PoolStatistics:
 
     `size` counts open connections, `in_use` those that are lent, being reset or tested, `opening` those on the way.
     `wait_histogram` maps each upper bound, the last of which is infinite, to the number of waits up to it and over the
-    bound before. `evictions` counts closed connections by reason: dead, fatal, silent, idle, lifetime,
-    retired, reset, closing, and fault, which is one in this layer.
+    bound before. `evictions` counts closed connections by reason: dead, fatal, silent, read only, idle,
+    lifetime, retired, reset, closing, and fault, which is one in this layer.
     """
 
     min_size: int

@@ -86,6 +86,7 @@ class TransactionBlock:
         if server.is_closed():
             raise DatabaseUnavailable("the connection was lost before BEGIN")
         server.enter_transaction(options.isolation)
+        server.read_only_block = options.readonly
         begin = _begin_text(options.isolation, options.readonly, options.deferrable)
         try:
             await server.send(begin + server.settings_of_transactions + options.first, "BEGIN")
