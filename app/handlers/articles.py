@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.handlers.bodies import BLANK, RequestBody, parse, required
+from app.handlers.bodies import BLANK, NO_NUL, NOT_BLANK, REQUIRED, RequestBody, parse
 from app.handlers.errors import Forbidden, Invalid
 from app.handlers.operations import Operation, Parameter
 from app.handlers.pagination import CURSOR, LIMIT, OFFSET, PageRequest, next_page, page_request
@@ -24,10 +24,10 @@ MAX_TAGS = 100
 MAX_TAG = 100
 MAX_SLUG_LENGTH = 200
 
-Title = Annotated[str, Field(max_length=300), AfterValidator(required)]
-Description = Annotated[str, Field(max_length=1000), AfterValidator(required)]
-ArticleBody = Annotated[str, Field(max_length=100_000), AfterValidator(required)]
-Tag = Annotated[str, Field(max_length=MAX_TAG), AfterValidator(required), AfterValidator(str.strip)]
+Title = Annotated[str, Field(max_length=300), REQUIRED]
+Description = Annotated[str, Field(max_length=1000), REQUIRED]
+ArticleBody = Annotated[str, Field(max_length=100_000), REQUIRED]
+Tag = Annotated[str, Field(max_length=MAX_TAG), REQUIRED, AfterValidator(str.strip)]
 # Only the first tag at fault is named: there may be a hundred thousand. Sorted by code point and without repeats, as
 # they come back.
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), FailFast(), AfterValidator(lambda tags: sorted(set(tags)))]
@@ -214,9 +214,9 @@ def slug_words(title: str) -> str:
 
 _TAG = "Articles"
 _ONE = "/api/articles/{slug}"
-_USERNAME = {"type": "string", "maxLength": MAX_USERNAME}
+_USERNAME = {"type": "string", "maxLength": MAX_USERNAME, "pattern": NO_NUL}
 _FILTERS = (
-    Parameter("tag", "Only articles with this tag.", {"type": "string", "maxLength": MAX_TAG}),
+    Parameter("tag", "Only articles with this tag.", {"type": "string", "maxLength": MAX_TAG, "pattern": NOT_BLANK}),
     Parameter("author", "Only articles by the user with this name.", _USERNAME),
     Parameter("favorited", "Only articles that the user with this name favors.", _USERNAME),
 )

@@ -4,15 +4,18 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
 from app.handlers.errors import Invalid
 
 BLANK = "can't be blank"
 UNSTORABLE = "must not contain a NUL character or half of a surrogate pair"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+NO_NUL = r"^[^\u0000]*$"
+NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+"""What a JSON schema can say of these rules: half of a surrogate pair is no text to begin with."""
 Body = TypeVar("Body", bound="RequestBody")
 
 
@@ -23,6 +26,23 @@ class RequestBody(BaseModel):
     """
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Rule:
+    """A check of a field, which returns the value or raises, and the keywords that say the same in its JSON schema.
+
+    Where a field has several, `pattern` is that of the last.
+    """
+
+    def __init__(self, check: Callable[[Any], Any], **keywords: Any) -> None:
+        self._check = check
+        self._keywords = keywords
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), **self._keywords}
 
 
 def storable(value: str) -> str:
@@ -37,6 +57,10 @@ def required(value: str) -> str:
     if not storable(value).strip():
         raise PydanticCustomError("blank", BLANK)
     return value
+
+
+STORABLE = Rule(storable, pattern=NO_NUL)
+REQUIRED = Rule(required, pattern=NOT_BLANK)
 
 
 def too_long(limit: int) -> str:

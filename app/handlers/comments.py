@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from app.db import NotFound
-from app.handlers.bodies import RequestBody, parse, required
+from app.handlers.bodies import REQUIRED, RequestBody, parse
 from app.handlers.errors import Forbidden
 from app.handlers.operations import Operation
 from app.handlers.profiles import ProfileJson, profile_json
@@ -21,7 +21,7 @@ from app.repositories.comments import Comment
 class NewComment(RequestBody):
     """A comment to add."""
 
-    body: Annotated[str, Field(max_length=10_000), AfterValidator(required)]
+    body: Annotated[str, Field(max_length=10_000), REQUIRED]
 
 
 class CommentJson(TypedDict):

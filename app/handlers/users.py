@@ -12,7 +12,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from app.db import Conflict, Database
-from app.handlers.bodies import BLANK, RequestBody, parse, required, storable
+from app.handlers.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
 from app.handlers.errors import Conflicts, Invalid, Unauthorized
 from app.handlers.operations import Operation
 from app.handlers.requests import database, passwords, read_object, tokens, user_id
@@ -49,23 +49,20 @@ def _address(value: str) -> str:
     return value
 
 
-Username = Annotated[
-    str,
-    Field(max_length=MAX_USERNAME),
-    AfterValidator(required),
-    AfterValidator(_visible),
-    AfterValidator(_reachable),
-]
-Email = Annotated[str, Field(max_length=MAX_EMAIL), AfterValidator(required), AfterValidator(_address)]
-NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD), AfterValidator(required)]
-ProfileText = Annotated[str, Field(max_length=2000), AfterValidator(storable)]
+REACHABLE = Rule(_reachable, pattern=r"^(?!\.{1,2}$)[^/\u0000]*[^/\s\u0000][^/\u0000]*$")
+ADDRESS = Rule(_address, pattern=r"^[^\s\u0000]+@[^\s@\u0000]+$")
+
+Username = Annotated[str, Field(max_length=MAX_USERNAME), REQUIRED, AfterValidator(_visible), REACHABLE]
+Email = Annotated[str, Field(max_length=MAX_EMAIL), REQUIRED, ADDRESS]
+NewPassword = Annotated[str, Field(min_length=8, max_length=MAX_PASSWORD), REQUIRED]
+ProfileText = Annotated[str, Field(max_length=2000), STORABLE]
 
 
 class LoginUser(RequestBody):
     """Credentials; longer ones than an account can have are wrong."""
 
-    email: Annotated[str, AfterValidator(required), Field(json_schema_extra={"maxLength": MAX_EMAIL})]
-    password: Annotated[str, AfterValidator(required), Field(json_schema_extra={"maxLength": MAX_PASSWORD})]
+    email: Annotated[str, REQUIRED, Field(json_schema_extra={"maxLength": MAX_EMAIL})]
+    password: Annotated[str, REQUIRED, Field(json_schema_extra={"maxLength": MAX_PASSWORD})]
 
 
 class NewUser(RequestBody):
