@@ -1,6 +1,16 @@
 -- Limits of the texts that had none, and tags without spaces around them.
 -- depends: 0007.create-commit-tokens
 
+do $$
+begin
+    if getdatabaseencoding() <> 'UTF8' then
+        raise exception 'the encoding of this database is %, which has not the characters of every script',
+            getdatabaseencoding()
+            using hint = 'copy it into one that is created with: create database … encoding ''UTF8'' template template0';
+    end if;
+end
+$$;
+
 -- In characters, the same that the API refuses: a list shows twenty authors with bio and image, so one of a megabyte makes
 -- every page of it twenty. What was stored before stays as it is, and readable: this view finds it, now and later.
 -- `octet_length` reads no text that is stored apart, and what has few bytes has few characters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,9 @@ import psycopg
 import pytest
 
 from app.db import Database
-from app.migrations import MIGRATIONS, apply_migrations, migration_ids, rollback_migrations
+from app.migrations import MIGRATIONS, MigrationError, apply_migrations, migration_ids, rollback_migrations
 from app.security import unusable_hash
-from tests.databases import TemplateDatabase
+from tests.databases import TemplateDatabase, replace_database
 from tests.documented import outcome
 from tests.processes import ROOT, run
 
@@ -177,6 +178,17 @@ def test_tags_lose_the_spaces_around_them_and_nothing_else(before: Before) -> No
     assert old.rows('select article_id, tag from article_tags order by 1, tag collate "C"') == [
         (1, "all"), (1, "plain"), (1, "two words"), (1, "\u200bkept\u200b"), (2, "plain"),
     ]  # fmt: skip
+
+
+def test_a_database_in_another_encoding_is_told_what_it_needs(server_dsn: str) -> None:
+    name = f"bindery_{secrets.token_hex(6)}_test"
+    with psycopg.connect(server_dsn, autocommit=True) as server:
+        server.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0".encode())
+        try:
+            with pytest.raises(MigrationError, match=r"the encoding of this database is LATIN1.*encoding 'UTF8'"):
+                apply_migrations(replace_database(server_dsn, name))
+        finally:
+            server.execute(f"drop database {name} with (force)".encode())
 
 
 def test_names_that_are_the_same_are_reported_and_stay(before: Before, capsys: pytest.CaptureFixture[str]) -> None:
