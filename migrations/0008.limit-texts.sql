@@ -6,7 +6,7 @@ begin
     if getdatabaseencoding() <> 'UTF8' then
         raise exception 'the encoding of this database is %, which has not the characters of every script',
             getdatabaseencoding()
-            using hint = 'copy it into one that is created with: create database … encoding ''UTF8'' template template0';
+            using hint = 'copy it into one that is created with: create database NAME encoding ''UTF8'' template template0';
     end if;
 end
 $$;
