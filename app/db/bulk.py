@@ -124,7 +124,7 @@ class Copying:
                 return self.query.translate(error, ())
             reason = error.args[0] if error.args else type(error).__name__
             return BadRow(self.query.function, int(found[1]), found[2] or self._column(error), reason)
-        if isinstance(error, (TypeError, OverflowError)) and self.number:
+        if isinstance(error, (TypeError, ValueError, OverflowError, IndexError)) and self.number:
             return self._encoding_problem(error)
         return error
 

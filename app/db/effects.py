@@ -49,6 +49,7 @@ _NAMING = frozenset({"into", "as", "with", "recursive"})
 # Any of these words in a statement may write or lock; to be sure that it reads only, it has none, in whatever role.
 _WRITING = frozenset({"insert", "update", "delete", "merge", "into", "share", "nextval"})
 _CLOSES_SESSION = re.compile(r"\b(?:prepare|load)\b", re.IGNORECASE)
+_DROPS_STATEMENTS = re.compile(r"\b(?:discard|deallocate)\b", re.IGNORECASE)
 
 _SESSION_STATEMENTS = frozenset({"reset", "listen", "unlisten", "prepare", "deallocate", "load", "discard"})
 _ROWS_INTO = frozenset({"insert", "merge"})
@@ -82,6 +83,11 @@ def is_one_statement(sql: str) -> bool:
 def outlives_reset(sql: str) -> bool:
     """Whether raw SQL may leave behind what no reset undoes: statements of PREPARE, libraries of LOAD."""
     return _CLOSES_SESSION.search(sql) is not None
+
+
+def drops_statements(sql: str) -> bool:
+    """Whether raw SQL may drop the statements that are prepared in its session: DISCARD ALL, DEALLOCATE."""
+    return _DROPS_STATEMENTS.search(sql) is not None
 
 
 def _is_several(tokens: list[Token]) -> bool:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from app.db.codecs import DriverConnection, set_codecs
 from app.db.errors import DatabaseUnavailable, SessionStateRefused
 from app.db.hosts import Hosts
 from app.db.options import PoolOptions
 from app.db.pgbouncer import BouncedConnection
 from app.db.queries import Query
 from app.db.server import connect_error
-from app.db.server_connection import DriverConnection, ServerConnection, set_codecs
+from app.db.server_connection import ServerConnection
 
 if TYPE_CHECKING:
     from asyncpg.pool import Pool

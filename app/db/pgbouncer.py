@@ -1,7 +1,7 @@
 """Connections through a PgBouncer in transaction mode, where every transaction may run in another session."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
@@ -11,7 +11,6 @@ from app.db.errors import SessionStateRefused
 from app.db.prepared import Prepared
 from app.db.queries import Query
 from app.db.server_connection import ServerConnection
-from app.db.transaction import TransactionBlock
 
 
 class BouncedConnection(ServerConnection):
@@ -99,10 +98,6 @@ class BouncedConnection(ServerConnection):
         found = await driver._introspect_types(*args)
         await driver.execute("rollback to types; release types")
         return found
-
-    def one_session(self) -> AbstractAsyncContextManager[None]:
-        """A transaction around the block, unless it is in one: PgBouncer keeps to one session for its length."""
-        return nullcontext() if self.is_in_transaction() else TransactionBlock(self)
 
     def _one_session(self, sql: str) -> AbstractAsyncContextManager[None]:
         """one_session(); SessionStateRefused where `sql` would leave something in the session."""

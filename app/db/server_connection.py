@@ -1,6 +1,5 @@
 """The connection that asyncpg opens: it keeps its prepared statements, and knows what it takes to lend it again."""
 
-import json
 from collections.abc import Generator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from time import monotonic
@@ -9,21 +8,16 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from asyncpg.transaction import Transaction
 
-from app.db.deadline import seconds_until
-from app.db.drift import refuse_changed_types
-from app.db.effects import outlives_reset
+from app.db.caching import CachingConnection
+from app.db.effects import drops_statements, outlives_reset
 from app.db.errors import BinderyError, DatabaseUnavailable, StatementTimeout
 from app.db.hosts import READ_ONLY, WRITABLE
-from app.db.prepared import Prepared
+from app.db.outdated import unknown_type
 from app.db.queries import Query
-from app.db.transaction import DRIVER_ERRORS, Isolation
+from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock
 
 if TYPE_CHECKING:
     import asyncio
-
-    DriverConnection = asyncpg.Connection[asyncpg.Record]
-else:  # asyncpg's classes are generic to the type checker only
-    DriverConnection = asyncpg.Connection
 
 NEVER = float("inf")
 CONNECTION_LOST = (
@@ -48,7 +42,7 @@ end $$;
 """
 
 
-class ServerConnection(DriverConnection):
+class ServerConnection(CachingConnection):
     """One session on the server; `holder`, `acquired_at`, `running` and `lent_at` say who has it, and for what.
 
     `sent_at` is the moment when something was sent whose answer has not come. `patience` is how many seconds later the
@@ -62,7 +56,6 @@ class ServerConnection(DriverConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.prepared: dict[Query, Prepared] = {}
         self.dirty = False
         self.beyond_reset = False
         self.lost = False
@@ -81,7 +74,6 @@ class ServerConnection(DriverConnection):
         self.target = "any"
         self.read_only_block = False
         self.settings_of_transactions = ""
-        self.column_types: dict[Query, dict[str, str]] = {}
         self.failure: BaseException | None = None
         self.in_doubt = False
         self.savepoints = 0
@@ -117,8 +109,11 @@ class ServerConnection(DriverConnection):
             self.sent_at = NEVER
 
     def one_session(self) -> AbstractAsyncContextManager[None]:
-        """For steps that must see the same session: here they do, since nobody else has it."""
-        return nullcontext()
+        """A transaction around the block, unless it is in one: all steps run in one session and see one schema.
+
+        What a statement mentions is locked when it is prepared, so that nobody changes its types before the end.
+        """
+        return nullcontext() if self.is_in_transaction() else TransactionBlock(self)
 
     @contextmanager
     def awaiting_answer(self) -> Generator[None]:
@@ -146,32 +141,22 @@ class ServerConnection(DriverConnection):
         finally:
             self.sent_at = NEVER
 
-    async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
-        """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
-        try:
-            statement = await self.prepare(query.text, timeout=seconds_until(ends))
-        except asyncpg.PostgresError as error:
-            # A literal that is no value of its type, such as 'x'::int, is a DataError, and it has a position, too.
-            if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
-                raise
-            raise query.refused(error) from error
-        refuse_changed_types(self.column_types, query, statement.get_attributes())
-        prepared = self.prepared[query] = Prepared(statement, query, self._protocol)
-        return prepared
-
     async def _mended(
         self, error: Exception, query: Query, arguments: tuple[object, ...], ends: float | None
     ) -> list[Any]:
-        """The rows after all where a migration had changed the columns; else raises the error, as that of app.db."""
-        if isinstance(error, asyncpg.InvalidCachedStatementError):
-            self.prepared.clear()
-            # Preparing again helps, but not inside the transaction that this ended.
-            if not self.is_in_transaction():
-                return await self.run_query(query, arguments, ends)
-        elif isinstance(error, asyncpg.OutdatedSchemaCacheError):
-            # A composite type changed. The statement ran and may have written: not again.
-            self.prepared.clear()
-            await self.reload_schema_state()
+        """The rows after all where a migration had changed the types; else raises the error, as that of app.db."""
+        again = True
+        while again:
+            try:
+                if await self.is_better_prepared(error, query, ends):
+                    prepared = self.prepared.get(query) or await self.prepare_query(query, ends)
+                    records, tag, _ = await prepared.execute(arguments, ends - monotonic() if ends else None)
+                    return prepared.rows(records, tag)
+                again = False
+            except Exception as other:
+                # A record may hold several types that are not known yet, and the driver names one at a time.
+                again = unknown_type(other) not in {None, unknown_type(error)}
+                error = other
         self.raise_translated(error, query, arguments)
         raise error
 
@@ -266,6 +251,8 @@ class ServerConnection(DriverConnection):
         self.dirty = True
         if outlives_reset(sql):
             self.beyond_reset = True
+        if drops_statements(sql):
+            self.forget_statements()
 
     def give_up(self) -> None:
         """Have this connection closed when it is given back: it is in a state that no reset is sure to undo."""
@@ -306,12 +293,6 @@ class ServerConnection(DriverConnection):
             await self.execute("rollback")
         await self.reset()
         self.dirty = False
-
-
-async def set_codecs(connection: DriverConnection) -> None:
-    """json and jsonb come and go as Python values; asyncpg itself leaves them text."""
-    for type_name in ("json", "jsonb"):
-        await connection.set_type_codec(type_name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
 def _ends_session(error: Exception) -> bool:

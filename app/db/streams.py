@@ -37,8 +37,12 @@ class Rows:
         server.dirty = server.dirty or query.touches_session
         try:
             with server.awaiting_answer():
-                prepared = server.prepared.get(query) or await server.prepare_query(query)
-                self._cursor, self._build = await prepared.cursor(self._arguments), prepared.rows
+                try:
+                    await self._open()
+                except Exception as error:
+                    if not await server.is_better_prepared(error, query, None):
+                        raise
+                    await self._open()
         except BaseException as error:
             # A migration may have changed the columns: whoever asks next gets the statement prepared anew.
             server.prepared.pop(query, None)
@@ -46,6 +50,10 @@ class Rows:
             raise
         await self._fetch()
         return self
+
+    async def _open(self) -> None:
+        prepared = self._server.prepared.get(self._query) or await self._server.prepare_query(self._query)
+        self._cursor, self._build = await prepared.cursor(self._arguments), prepared.rows
 
     def end(self) -> None:
         """No more rows from now on."""
@@ -70,6 +78,9 @@ class Rows:
             with self._server.awaiting_answer():
                 self._ready = iter(self._build(await self._cursor.fetch(self._query.prefetch)))
         except BaseException as error:
+            if isinstance(error, Exception):
+                # For the next one: the rows of this are lost.
+                await self._server.is_better_prepared(error, self._query, None)
             self._server.raise_translated(error, self._query, self._arguments)
             raise
 

@@ -1,0 +1,109 @@
+"""What a connection keeps of types and statements, and how it drops that once a migration has made it wrong."""
+
+from typing import Any
+
+import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
+
+from app.db.codecs import DriverConnection, know_builtin_types
+from app.db.deadline import seconds_until
+from app.db.drift import refuse_changed_types
+from app.db.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
+from app.db.prepared import Prepared
+from app.db.queries import Query
+
+
+class CachingConnection(DriverConnection):
+    """asyncpg's connection; named statements are kept beside its own cache, all of them.
+
+    The private methods of asyncpg's that it overrides or calls are kept true by the pinned version range and by
+    tests/db/test_outdated.py.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: dict[Query, Prepared] = {}
+        self.column_types: dict[Query, dict[str, str]] = {}
+
+    async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
+        """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
+        try:
+            statement = await self.prepare(query.text, timeout=seconds_until(ends))
+        except asyncpg.PostgresError as error:
+            # A literal that is no value of its type, such as 'x'::int, is a DataError, and it has a position, too.
+            if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
+                raise
+            raise query.refused(error) from error
+        refuse_changed_types(self.column_types, query, statement.get_attributes())
+        prepared = self.prepared[query] = Prepared(statement, query, self._protocol)
+        return prepared
+
+    async def is_better_prepared(self, error: Exception, query: Query, ends: float | None) -> bool:
+        """Whether the error may come of outdated types, and the statement can run now that those are forgotten."""
+        if isinstance(error, asyncpg.OutdatedSchemaCacheError):
+            # A composite type changed. The statement ran: not again if it may have written.
+            await self.forget_types()
+            return query.reads_only
+        if number := unknown_type(error):
+            await self._learn_type(number)
+            return query.reads_only
+        if refused_as_outdated(error):
+            await self.forget_types()
+            # Preparing again does not help inside the transaction that this ended, nor where a procedure commits.
+            return not self.is_in_transaction() and query.statement.keyword != "call"
+        before = self.prepared.get(query)
+        if before is None or not refused_by_driver(error):
+            return False
+        types = before.statement.get_parameters()
+        if may_change_in_place(types):
+            await self.forget_types()
+            return True
+        # Nothing was sent, so that it can be prepared again even in a transaction.
+        return (await self.prepare_query(query, ends)).statement.get_parameters() != types
+
+    async def forget_types(self) -> None:
+        """Drop what is cached of types and statements, on this connection and asyncpg's part of it on all of them."""
+        self.prepared.clear()
+        await self.reload_schema_state()
+
+    def _drop_local_type_cache(self) -> None:
+        driver: Any = super()
+        driver._drop_local_type_cache()
+        know_builtin_types(self)
+
+    async def _prepare(self, query: str, *, use_cache: bool = False, **options: Any) -> Any:
+        """asyncpg's, always anew: its COPY, which alone asks for the cache, would go on with a column's former type."""
+        driver: Any = super()
+        prepared: PreparedStatement[asyncpg.Record] = await driver._prepare(query, **options)
+        if use_cache and may_change_in_place(column.type for column in prepared.get_attributes()):
+            self._drop_local_type_cache()
+            prepared = await driver._prepare(query, **options)
+        return prepared
+
+    async def _do_execute(self, *args: Any, **options: Any) -> Any:
+        """asyncpg's, for raw SQL: what may have failed for outdated types is prepared anew the next time."""
+        driver: Any = super()
+        try:
+            return await driver._do_execute(*args, **options)
+        except Exception as error:
+            if number := unknown_type(error):
+                await self._learn_type(number)
+            if refused_as_outdated(error) or refused_by_driver(error):
+                self._drop_local_type_cache()
+                driver._drop_local_statement_cache()
+            if not isinstance(error, asyncpg.InvalidSQLStatementNameError) or self.is_in_transaction():
+                raise
+        # The statement was not there, so that it did not run.
+        return await driver._do_execute(*args, **options)
+
+    async def _learn_type(self, number: int) -> None:
+        """Ask the server for a type, which the driver does by itself for columns only, not for what is in a record."""
+        driver: Any = self
+        types, _ = await driver._introspect_types([number], None)
+        driver._protocol.get_settings().register_data_types(types)
+
+    def forget_statements(self) -> None:
+        """Drop what is cached of statements, since they are gone from the session."""
+        driver: Any = super()
+        self.prepared.clear()
+        driver._drop_local_statement_cache()
