@@ -128,6 +128,14 @@ async def test_postgresql_folds_every_name_as_python_does(db: Database, names: l
     assert [row["name"] for row in found if row["folded"] != folded(row["name"])] == []
 
 
+async def test_what_nfkc_makes_long_still_fits_into_an_index(client: httpx2.AsyncClient, db: Database) -> None:
+    longest = sorted(map(chr, range(0xFB00, 0xFE00)), key=lambda character: len(folded(character)), reverse=True)
+    assert len(folded(longest[0])) == 18
+    for number, characters in enumerate((longest[0] * 252, "".join(longest[:252]))):
+        assert (await register(client, characters[:100], f"{characters}@b")).status_code == 201, number
+    assert await db.fetchval("select max(octet_length(folded(email))) from users") < 2704
+
+
 async def test_names_and_addresses_are_found_by_an_index(db: Database) -> None:
     await db.execute("""
         insert into users (username, email, password_hash) select 'user' || n, n || '@x.org', ''
