@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from app.db import Database, DatabaseUnavailable
+from app.db import BinderyError, Database
 from app.embedded import DEFAULT_FOLDER, EmbeddedError, EmbeddedPostgres
 from app.migrations import (
     MIGRATIONS,
@@ -32,7 +32,7 @@ from app.serve import ServiceError, bind, run
 from app.settings import Settings, SettingsError, load_settings
 from app.signals import exit_on_signals
 
-EXPECTED = (SettingsError, EmbeddedError, MigrationError, ServiceError, DatabaseUnavailable)
+EXPECTED = (SettingsError, EmbeddedError, MigrationError, ServiceError, BinderyError)
 
 
 class _Commands(click.Group):

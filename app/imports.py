@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.db import BadArgument, BadRow, Conflict, Database
+from app.db import BadArgument, BadRow, CommitUnknown, Conflict, Database
 from app.handlers.bodies import problems
 from app.handlers.users import ImportedUser
 from app.repositories import users
@@ -20,7 +20,7 @@ OPTIONAL = ("password_hash", "bio", "image")
 
 
 class ImportFailed(Exception):
-    """The file cannot be imported, and nothing was; the message begins with its name and the line."""
+    """The file was not imported, or nobody knows; the message begins with its name and, if one is wrong, the line."""
 
 
 class _DryRun(Exception):
@@ -42,6 +42,8 @@ async def import_users(db: Database, path: Path, *, dry_run: bool, advance: Call
         line = lines[error.row - 1] if error.row <= len(lines) else error.row + 1
         column = f"{error.column}: " if error.column else ""
         raise ImportFailed(f"{path}:{line}: {column}{error.reason}") from error
+    except CommitUnknown as error:
+        raise ImportFailed(f"{path}: all of it was stored or nothing; look before you repeat it ({error})") from error
     except Conflict as error:
         # Only names that several accounts share are looked for after the last line.
         raise ImportFailed(f"{path}: a {error.field} is the same as a stored one") from error

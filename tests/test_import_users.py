@@ -1,5 +1,6 @@
 """`python -m app import users`: all accounts of a CSV file or none, and an error names the line."""
 
+import asyncio
 from pathlib import Path
 
 import httpx2
@@ -7,6 +8,7 @@ import pytest
 
 from app.db import Database
 from app.imports import ImportFailed, import_users
+from tests.network import Network
 from tests.processes import run
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$R0pNRHVBTFNlaGJqWGtSZ0FBQUFBQUFBQUFBQUFBQUE"
@@ -97,6 +99,29 @@ async def test_a_name_that_several_accounts_share_is_not_taken_by_an_import(db: 
     with pytest.raises(ImportFailed, match="a username is the same as a stored one"):
         await import_users(db, people(tmp_path, "username,email\nann,a@x.org\n"), dry_run=False, advance=lambda _: None)
     assert await names(db) == ["Ann", "ANN"]
+
+
+class DeafNetwork(Network):
+    """A network that breaks when the COMMIT of a COPY is answered."""
+
+    async def _gate(self) -> None:
+        texts = [text.lower() for text in self.statements]
+        if texts[-1:] == ["commit"] and any(text.startswith("copy") for text in texts):
+            self.drop()
+
+
+async def test_an_import_whose_commit_nobody_answered_says_that_it_may_be_done(
+    db: Database, database_url: str, tmp_path: Path
+) -> None:
+    path = people(tmp_path, "email,username\nann@x.org,ann\n")
+    async with DeafNetwork(database_url) as network:
+        command = ("app", "import", "users", str(path))
+        done = await asyncio.to_thread(run, *command, folder=tmp_path, DATABASE_URL=network.dsn)
+
+    assert done.returncode == 1
+    assert f"Error: {path}: all of it was stored or nothing; look before you repeat it" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert await names(db) == ["ann"]
 
 
 async def test_the_command_says_how_many_or_which_line(db: Database, database_url: str, tmp_path: Path) -> None:
