@@ -9,6 +9,7 @@ from app.db.errors import (
     BindingError,
     CommitUnknown,
     Conflict,
+    ConnectionBusy,
     DatabaseUnavailable,
     LockLost,
     NotConnected,
@@ -19,6 +20,7 @@ from app.db.errors import (
     TokenUsed,
     TooManyRows,
     TransactionAborted,
+    WrongEventLoop,
 )
 from app.db.notifications import Gap, Notification
 from app.db.queries import Executor, Queries
@@ -32,6 +34,7 @@ __all__ = [
     "CommitUnknown",
     "Conflict",
     "Connection",
+    "ConnectionBusy",
     "Database",
     "DatabaseUnavailable",
     "Executor",
@@ -47,5 +50,6 @@ __all__ = [
     "TokenUsed",
     "TooManyRows",
     "TransactionAborted",
+    "WrongEventLoop",
     "reload_on_change",
 ]

@@ -188,7 +188,7 @@ def _failed(server: "ServerConnection", copying: Copying, error: BaseException) 
         # Of a TimeoutError the driver makes another one.
         own = copying.callers
     elif isinstance(error, Exception):
-        own = server.lost_by(error, step) or server.timed_out(error, step) or copying.translate(error)
+        own = server.own_error(error, step) or copying.translate(error)
     if own is not error:
         own.__cause__ = error
     server.failed(own)

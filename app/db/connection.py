@@ -1,7 +1,9 @@
 """The connection that a caller is lent, and the context manager that lends it."""
 
+from asyncio import current_task
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from threading import get_ident
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -29,7 +31,11 @@ class Connection:
 
     def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> Awaitable[list[Any]]:
         """What a bound function calls; see Executor."""
-        return self._lent().run_query(query, arguments, ends)
+        server = self._lent()
+        home = server.home
+        if home is not None and (current_task(home.loop) is None or get_ident() != home.thread):
+            raise home.refusal()
+        return server.run_query(query, arguments, ends)
 
     def within(self, seconds: float) -> Executor:
         """This connection with a deadline so many seconds from now: a bound function raises StatementTimeout then."""
@@ -49,7 +55,9 @@ class Connection:
 
     async def copy_rows(self, query: Query, rows: Iterable[Any] | AsyncIterable[Any]) -> int:
         """What a bound copy calls; see Executor."""
-        return await copy_rows(self._lent(), query, rows)
+        server = self._lent()
+        server.refuse_misuse(query.function)
+        return await copy_rows(server, query, rows)
 
     @asynccontextmanager
     async def transaction(
@@ -61,7 +69,9 @@ class Connection:
         ends normally after a statement in it failed, CommitUnknown when nobody answered COMMIT, and DatabaseUnavailable
         when the connection was lost before.
         """
-        async with TransactionBlock(self._lent(), options_of(isolation, readonly, deferrable)):
+        server = self._lent()
+        server.refuse_misuse("a transaction")
+        async with TransactionBlock(server, options_of(isolation, readonly, deferrable)):
             yield self
 
     async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
@@ -108,14 +118,15 @@ class Connection:
     @contextmanager
     def _raw(self, sql: str, timeout: float | None) -> Generator[ServerConnection]:
         server = self._lent()
+        server.refuse_misuse("raw SQL")
         server.before_raw(sql)
         try:
             with server.awaiting_answer() if timeout is None else nullcontext():
                 yield server
         except DRIVER_ERRORS as error:
             server.failed(error)
-            if unavailable := server.lost_by(error, "raw SQL") or server.timed_out(error, "raw SQL"):
-                raise unavailable from error
+            if own := server.own_error(error, "raw SQL"):
+                raise own from error
             raise
         except BaseException as error:
             server.failed(error)

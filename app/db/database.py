@@ -29,6 +29,7 @@ from app.db.streams import LentStream
 from app.db.transaction import Isolation, options_of
 
 T = TypeVar("T")
+_OTHER_PROCESS: list[object] = []
 
 
 class Database:
@@ -103,6 +104,7 @@ class Database:
         Raises DatabaseUnavailable, which says which server and what to try; with `startup_wait` only when the server
         could not be reached for so long.
         """
+        self._forget_other_process()
         if self._lease is not None or self._connecting:
             raise NotConnected("this Database is open already; close() it first")
         lease = Lease(self._opener(), self.options)
@@ -118,12 +120,20 @@ class Database:
         self._lease = lease
 
     async def close(self) -> None:
-        """Wait for connections in use, at most `close_timeout` seconds, and close them all; twice is once."""
+        """Wait for connections in use, at most `close_timeout` seconds, and close them all; twice is once.
+
+        Listeners end at once. Raises WrongEventLoop in another event loop than that of connect(); a process that was
+        forked has nothing to close.
+        """
+        self._forget_other_process()
+        if self._lease is not None:
+            self._lease.home.refuse_others()
         lease, self._lease = self._lease, None
         keeper, self._keeper = self._keeper, None
         if lease is None or keeper is None:
             return
         keeper.cancel()
+        lease.end_listeners()
         try:
             await lease.close(self.options.close_timeout)
         finally:
@@ -212,10 +222,13 @@ class Database:
     def listen(self, *channels: str) -> AbstractAsyncContextManager[AsyncIterator[Notification | Gap]]:
         """The notifications of these channels from now on, on a connection of their own that is not the pool's.
 
-        It reconnects by itself; a Gap says that notifications may have been missed meanwhile.
+        It reconnects by itself; a Gap says that notifications may have been missed meanwhile. close() ends it: after
+        what was received by then the iterator stops. Raises ValueError for a name that PostgreSQL would cut off, which
+        it does after 63 bytes.
         """
         lease = self._open_lease()
-        return listen(lease.opener.open_alone, channels, keepalive=self.options.keepalive)
+        lease.home.refuse_others()
+        return listen(lease.opener.open_alone, channels, keepalive=self.options.keepalive, listeners=lease.listeners)
 
     async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """What a bound function calls; see Executor."""
@@ -272,6 +285,13 @@ class Database:
         if self._lease is None:
             raise NotConnected("the Database is not open: `await db.connect()`, or `async with Database(...) as db`")
         return self._lease
+
+    def _forget_other_process(self) -> None:
+        """After a fork: the connections are the other process's, which goes on using them."""
+        if self._lease is not None and self._lease.home.is_of_another_process():
+            # Never collected: what closes them would also take them out of the poll of the other process.
+            _OTHER_PROCESS.append((self._lease, self._keeper))
+            self._lease = self._keeper = None
 
     def _opener(self) -> Opener:
         return Opener(

@@ -55,6 +55,14 @@ class NotConnected(BinderyError):
     """The Database was never opened or is closed, or the connection was given back already."""
 
 
+class ConnectionBusy(BinderyError):
+    """Two tasks used one connection at the same time; the second statement was not sent. Give each its own."""
+
+
+class WrongEventLoop(BinderyError):
+    """A Database or connection was used in another event loop, thread or process than the one that opened it."""
+
+
 class SessionStateRefused(BinderyError):
     """Behind a PgBouncer in transaction mode no statement may leave settings, locks or the like in its session."""
 

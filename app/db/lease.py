@@ -9,18 +9,21 @@ import asyncio
 import logging
 from bisect import insort
 from collections.abc import Coroutine
+from threading import get_ident
 from time import monotonic
 from typing import Any
 
 from app.db.alarm import TimeLimits
 from app.db.errors import NotConnected, PoolTimeout
+from app.db.home import Home
 from app.db.hosts import READ_ONLY
+from app.db.notifications import Listener
 from app.db.opener import Opener
 from app.db.openings import Openings
 from app.db.options import PoolOptions
 from app.db.queue import WaitingQueue
 from app.db.report import describe_pool
-from app.db.server_connection import ServerConnection
+from app.db.server_connection import NEVER, ServerConnection
 from app.db.statistics import Counters
 
 _log = logging.getLogger(__name__)
@@ -46,9 +49,12 @@ class Lease:
         self.idle: list[ServerConnection] = []
         self.queue = WaitingQueue(self._timed_out)
         self.limits = TimeLimits()
+        self.home = Home()
+        self._loop = self.home.loop
         self.openings = Openings(self, opener)
         self.closing = False
         self.changed = asyncio.Event()
+        self.listeners: set[Listener] = set()
         self._read_only_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._test_after = options.ping_after if options.pre_ping else float("inf")
@@ -59,7 +65,9 @@ class Lease:
             server = self.idle[-1]
             now = monotonic()
             if now - server.proven_at < self._test_after and not server.is_closed():
-                task = asyncio.current_task(self.limits.loop)
+                task = asyncio.current_task(self._loop)
+                if task is None or get_ident() != self.home.thread:
+                    raise self.home.refusal()
                 self.idle.pop()
                 server.lent_at = now
                 server.holder = task
@@ -73,10 +81,11 @@ class Lease:
         Raises PoolTimeout when none comes in time, when too many wait already, or when every holder waits as well;
         DatabaseUnavailable when there is none and none can be opened; NotConnected when the pool is closed meanwhile.
         """
+        self.home.refuse_others()
         if self.closing:
             raise NotConnected("the Database is closed")
         began = monotonic()
-        task = asyncio.current_task(self.limits.loop)
+        task = asyncio.current_task(self._loop)
         may_send = bool(self.idle) or self.openings.have_room()
         if not may_send:
             self._refuse_hopeless(task)
@@ -103,6 +112,10 @@ class Lease:
         server.holder = server.acquired_at = server.running = None
         try:
             now = monotonic()
+            if server.sent_at != NEVER:
+                # A task that outlived the block still runs a statement here: the next holder must not meet it.
+                server.abandoned = True
+                server.give_up()
             if server.dirty or server.is_closed() or now > server.expires or self.closing:
                 self._mend(server)
                 return
@@ -146,6 +159,11 @@ class Lease:
         self.idle.remove(server)
         server.lent_at = monotonic()
         return testing
+
+    def end_listeners(self) -> None:
+        """Close the connections that listen, which are not the pool's; their iterators stop."""
+        for listener in list(self.listeners):
+            listener.end()
 
     async def close(self, timeout: float) -> None:
         """Lend nothing more, wait up to `timeout` seconds for what is lent, then close everything."""

@@ -9,11 +9,13 @@ from time import monotonic
 
 import asyncpg
 
-from app.db.errors import DatabaseUnavailable
+from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.server_connection import ServerConnection
 
 # How many notifications wait for a slow reader; PostgreSQL would keep them for nobody.
 _LONGEST_QUEUE = 10_000
+# PostgreSQL's NAMEDATALEN, less the byte that ends a name.
+_LONGEST_NAME = 63
 _FIRST_DELAY, _LONGEST_DELAY = 0.05, 5.0
 
 
@@ -35,35 +37,56 @@ class Gap:
 
 @asynccontextmanager
 async def listen(
-    connect: Callable[[], Awaitable[ServerConnection]], channels: Sequence[str], *, keepalive: float
+    connect: Callable[[], Awaitable[ServerConnection]],
+    channels: Sequence[str],
+    *,
+    keepalive: float,
+    listeners: "set[Listener]",
 ) -> AsyncGenerator[AsyncIterator[Notification | Gap]]:
     """See Database.listen(). DatabaseUnavailable where the first connection cannot be opened; others are waited for."""
-    if not channels:
-        raise ValueError("name at least one channel to listen on")
-    listener = _Listener(connect, channels, keepalive)
-    await listener.open()
-    task = asyncio.create_task(listener.stay(), name=f"listens on {', '.join(channels)}")
+    _check(channels)
+    listener = Listener(connect, channels, keepalive)
+    listeners.add(listener)
     try:
+        await listener.open()
+        listener.begin()
         yield listener.received()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        listener.close()
+        listeners.discard(listener)
+        await listener.close()
 
 
-class _Listener:
+def _check(channels: Sequence[str]) -> None:
+    """ValueError for a name that PostgreSQL would refuse, or silently listen on as another one."""
+    if not channels:
+        raise ValueError("name at least one channel to listen on")
+    for channel in channels:
+        length = len(channel.encode(errors="surrogatepass"))
+        if not 1 <= length <= _LONGEST_NAME or "\0" in channel:
+            raise ValueError(
+                f"the channel {channel!r} has {length} bytes in UTF-8: PostgreSQL's names have 1 to {_LONGEST_NAME},"
+                " without NUL; it cuts off the rest, and nothing would be received"
+            )
+
+
+class Listener:
+    """One connection that listens, and what it received."""
+
     def __init__(
         self, connect: Callable[[], Awaitable[ServerConnection]], channels: Sequence[str], keepalive: float
     ) -> None:
         self._connect = connect
         self._channels = channels
         self._keepalive = keepalive
-        self._queue: asyncio.Queue[Notification | Gap] = asyncio.Queue(_LONGEST_QUEUE)
+        self._queue: asyncio.Queue[Notification | Gap | None] = asyncio.Queue()
         self._connection: ServerConnection | None = None
         self._lost = asyncio.Event()
         self._overflowed_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
 
     async def open(self) -> None:
+        """Connect and listen; DatabaseUnavailable where that fails, NotConnected where it was ended meanwhile."""
         self._connection = connection = await self._connect()
         self._lost.clear()
         connection.add_termination_listener(lambda _: self._lost.set())
@@ -77,9 +100,28 @@ class _Listener:
             connection.terminate()
             raise
 
-    def close(self) -> None:
+        if self._ended:
+            connection.terminate()
+            raise NotConnected("the Database was closed while this task began to listen")
+
+    def begin(self) -> None:
+        """Keep listening in the background."""
+        self._task = asyncio.create_task(self.stay(), name=f"listens on {', '.join(self._channels)}")
+
+    def end(self) -> None:
+        """Listen no more; the iterator stops after what was received so far."""
+        self._ended = True
+        self._queue.put_nowait(None)
+        if self._task is not None:
+            self._task.cancel()
         if self._connection is not None:
             self._connection.terminate()
+
+    async def close(self) -> None:
+        """Listen no more, and wait until the background task has ended."""
+        self.end()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def stay(self) -> None:
         """Notice that the connection is lost, and open another, for ever."""
@@ -90,13 +132,14 @@ class _Listener:
             self._put(Gap(monotonic() - lost_at))
 
     async def received(self) -> AsyncIterator[Notification | Gap]:
-        """What was received, in order; it does not end by itself."""
-        while True:
-            item = await self._queue.get()
+        """What was received, in order, until it is closed."""
+        while (item := await self._queue.get()) is not None:
             if self._overflowed_at is not None:
                 since, self._overflowed_at = self._overflowed_at, None
                 yield Gap(monotonic() - since)
             yield item
+        # Whoever else waits for more, or asks again, is told as well.
+        self._queue.put_nowait(None)
 
     async def _until_lost(self) -> None:
         """A network that swallows everything says nothing: the server has to answer now and then."""
@@ -131,7 +174,7 @@ class _Listener:
         self._put(Notification(channel, str(payload), pid))
 
     def _put(self, item: Notification | Gap) -> None:
-        if not self._queue.full():
+        if self._queue.qsize() < _LONGEST_QUEUE:
             self._queue.put_nowait(item)
         elif self._overflowed_at is None:
             self._overflowed_at = monotonic()

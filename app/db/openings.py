@@ -104,6 +104,7 @@ class Openings:
         self.last_error = None
         self.retry_at, self._delay = 0.0, _FIRST_DELAY
         lease.counters.connects += 1
+        server.home = lease.home
         lease.connections.add(server)
         if attempt <= self._retired:
             server.expires, server.expiry = 0.0, "retired"

@@ -24,6 +24,7 @@ class BouncedConnection(ServerConnection):
 
     async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """Run a named statement, parsing and executing it in one transaction."""
+        self.refuse_misuse(query.function)
         async with self.one_session():
             return await super().run_query(query, arguments, ends)
 

@@ -10,7 +10,8 @@ from asyncpg.transaction import Transaction
 
 from app.db.caching import CachingConnection
 from app.db.effects import drops_statements, outlives_reset
-from app.db.errors import BinderyError, DatabaseUnavailable, StatementTimeout
+from app.db.errors import BinderyError, ConnectionBusy, DatabaseUnavailable, StatementTimeout
+from app.db.home import Home
 from app.db.hosts import READ_ONLY, WRITABLE
 from app.db.outdated import unknown_type
 from app.db.queries import Query
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import asyncio
 
 NEVER = float("inf")
+# What the driver says to the second of two tasks, in whatever it was asked for.
+_OTHER = "another operation"
 CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -65,6 +68,8 @@ class ServerConnection(CachingConnection):
         self.sent_at = NEVER
         self.patience: float | None = None
         self.silence = 0.0
+        self.abandoned = False
+        self.home: Home | None = None
         self.lent_at = 0.0
         self.idle_since = 0.0
         self.proven_at = 0.0
@@ -90,6 +95,8 @@ class ServerConnection(CachingConnection):
 
     async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """Run a named statement, until the moment `ends`; errors come as those of app.db where it has one."""
+        if self.sent_at != NEVER:
+            raise self.busy(query.function)
         self.running = query.function
         self.sent_at = monotonic()
         if query.touches_session:
@@ -118,28 +125,28 @@ class ServerConnection(CachingConnection):
     @contextmanager
     def awaiting_answer(self) -> Generator[None]:
         """For this block the server may be silent for as long as a statement may take, and not for longer."""
-        self.sent_at = monotonic()
+        before, self.sent_at = self.sent_at, monotonic()
         try:
             yield
         finally:
-            self.sent_at = NEVER
+            self.sent_at = before
 
     async def send(self, sql: str, step: str) -> str:
-        """Run the layer's own SQL, without arguments; the command tag. DatabaseUnavailable, StatementTimeout."""
-        self.sent_at = monotonic()
+        """Run the layer's own SQL, without arguments; the command tag, or an error as of own_error()."""
+        before, self.sent_at = self.sent_at, monotonic()
         try:
             return await super().execute(sql)
         except DRIVER_ERRORS as error:
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 self.refused_to_write()
-            if unavailable := self.lost_by(error, step) or self.timed_out(error, step):
-                raise unavailable from error
+            if own := self.own_error(error, step):
+                raise own from error
             raise
         except BaseException:
             self.give_up()
             raise
         finally:
-            self.sent_at = NEVER
+            self.sent_at = before
 
     async def _mended(
         self, error: Exception, query: Query, arguments: tuple[object, ...], ends: float | None
@@ -174,7 +181,11 @@ class ServerConnection(CachingConnection):
         if lost := self.lost_by(error, query.function):
             lost.may_be_done = lost.may_be_done and not query.reads_only
             return lost
-        return self.timed_out(error, query.function) or query.translate(error, arguments)
+        return (
+            self.timed_out(error, query.function)
+            or self.busy_by(error, query.function)
+            or query.translate(error, arguments)
+        )
 
     def timed_out(self, error: Exception, step: str) -> StatementTimeout | None:
         """The error for a step that was stopped, by the caller's deadline or by the server; None if it was not."""
@@ -183,6 +194,30 @@ class ServerConnection(CachingConnection):
         if isinstance(error, asyncpg.QueryCanceledError):
             return StatementTimeout(f"the server stopped {step}: {error}")
         return None
+
+    def own_error(self, error: Exception, step: str) -> BinderyError | None:
+        """The layer's own error for one of the driver in this step; None where it has none."""
+        return self.lost_by(error, step) or self.timed_out(error, step) or self.busy_by(error, step)
+
+    def busy_by(self, error: Exception, step: str) -> ConnectionBusy | None:
+        """The error for a step that the driver refused since another one is under way; None if that is not why."""
+        if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)) and _OTHER in str(error):
+            return self.busy(step)
+        return None
+
+    def busy(self, step: str) -> ConnectionBusy:
+        """The error for a second statement at the same time."""
+        return ConnectionBusy(
+            f"{step} was not sent: another task is using this connection, and last ran {self.running};"
+            " give each task a connection of its own: pass the Database to it, or call acquire() in it"
+        )
+
+    def refuse_misuse(self, step: str) -> None:
+        """ConnectionBusy while another task waits for an answer here, WrongEventLoop where none would come."""
+        if self.home is not None:
+            self.home.refuse_others()
+        if self.sent_at != NEVER:
+            raise self.busy(step)
 
     def failed(self, error: BaseException) -> None:
         """A statement failed here: remember the first that ends a transaction, or whose end nobody has seen."""
@@ -239,6 +274,8 @@ class ServerConnection(CachingConnection):
         if isinstance(error, CONNECTION_LOST) or _ends_session(error) or self.is_closed():
             self.dirty = self.lost = True
             why = f"the server had not answered for {self.silence:.1f} s" if self.silence else error
+            if self.abandoned:
+                why = "its block ended while this task was still using it"
             lost = DatabaseUnavailable(f"the connection was lost during {step}: {why}")
             # asyncpg raises an InterfaceError before it sends anything.
             lost.may_be_done = self._top_xact is None and not isinstance(error, asyncpg.InterfaceError)

@@ -93,10 +93,12 @@ class Stream:
 
     def __init__(self, server: "ServerConnection", query: "Query", arguments: tuple[object, ...]) -> None:
         self._server = server
+        self._query = query
         self._rows = Rows(server, query, arguments)
         self._block = None if server.is_in_transaction() else TransactionBlock(server)
 
     async def __aenter__(self) -> Rows:
+        self._server.refuse_misuse(self._query.function)
         if self._block is None:
             return await self._rows.begin()
         await self._block.__aenter__()

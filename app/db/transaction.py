@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
-from app.db.errors import CommitUnknown, DatabaseUnavailable, TransactionAborted
+from app.db.errors import CommitUnknown, ConnectionBusy, DatabaseUnavailable, TransactionAborted
 
 if TYPE_CHECKING:
     from app.db.server_connection import ServerConnection
@@ -91,7 +91,8 @@ class TransactionBlock:
         try:
             await server.send(begin + server.settings_of_transactions + options.first, "BEGIN")
         except BaseException as error:
-            if server.is_in_transaction() and not isinstance(error, GeneratorExit):
+            # One that is busy may be in a transaction of another task.
+            if server.is_in_transaction() and not isinstance(error, (GeneratorExit, ConnectionBusy)):
                 await self._roll_back()
             server.leave_transaction()
             raise

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.db import Database, DatabaseUnavailable, Gap, Notification
+from app.db import Database, DatabaseUnavailable, Gap, NotConnected, Notification
 from tests.db.pools import until
 from tests.network import Network
 
@@ -89,3 +89,85 @@ async def test_a_network_that_swallows_everything_is_a_gap_too(network: Network)
             gap = await anext(received)
 
     assert isinstance(gap, Gap)
+
+
+@pytest.mark.parametrize(
+    "name", ["queue:" + "x" * 58, "\u00e4" * 32, "", "a\0b"], ids=["ascii", "umlauts", "empty", "nul"]
+)
+async def test_a_name_that_would_be_cut_off_is_refused(db: Database, name: str) -> None:
+    with pytest.raises(ValueError, match="bytes"):
+        async with db.listen("news", name):
+            pass
+
+
+async def test_a_name_of_63_bytes_receives(db: Database) -> None:
+    name = "\u00e4" * 31 + "x"
+    async with db.listen(name) as received, asyncio.timeout(20):
+        await db.execute(f"notify \"{name}\", 'hello'")
+        item = await anext(received)
+        assert isinstance(item, Notification)
+        assert item.payload == "hello"
+
+
+async def test_close_ends_listeners_after_what_they_received(database_url: str) -> None:
+    seen: list[object] = []
+    db = Database(database_url, min_size=1)
+    await db.connect()
+
+    async def read() -> None:
+        async with db.listen("news") as received:
+            async for item in received:
+                seen.append(item)
+            async for item in received:
+                seen.append(item)
+
+    reading = [asyncio.create_task(read()) for _ in range(2)]
+    async with asyncio.timeout(20):
+        while (
+            await db.fetchval(
+                "select count(*) from pg_stat_activity where datname = current_database() and query = 'LISTEN \"news\"'"
+            )
+            < 2
+        ):
+            continue
+        await db.execute("notify news, 'last'")
+        while len(seen) < 2:
+            await asyncio.sleep(0.005)
+        await db.close()
+        await asyncio.gather(*reading)
+    assert len(seen) == 2
+
+
+async def test_a_listener_that_begins_while_the_pool_closes_says_so(network: Network) -> None:
+    db = Database(network.dsn, min_size=1)
+    await db.connect()
+    network.hold()
+    connections = network.connections
+    beginning = asyncio.create_task(db.listen("news").__aenter__())
+    await until(lambda: network.connections > connections)
+    closing = asyncio.create_task(db.close())
+    await asyncio.sleep(0)
+    network.release()
+    with pytest.raises(NotConnected):
+        await beginning
+    await closing
+
+
+async def test_a_listener_whose_task_is_cancelled_leaves_no_session(db: Database) -> None:
+    async def read() -> None:
+        async with db.listen("news") as received:
+            async for _ in received:
+                pass
+
+    sessions = "select count(*) from pg_stat_activity where datname = current_database() and query = 'LISTEN \"news\"'"
+    async with asyncio.timeout(20):
+        reading = asyncio.create_task(read())
+        while not await db.fetchval(sessions):
+            continue
+        reading.cancel()
+        # Once more while it ends.
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+        while await db.fetchval(sessions):
+            continue
