@@ -13,6 +13,7 @@ from app.db.errors import BadRow, BindingError
 from app.db.fields import fields_of
 from app.db.lexer import Kind, Token, tokenize
 from app.db.own_names import OwnNames
+from app.db.shapes import Shape, shape_of
 from app.db.statement import Statement
 from app.db.types import guards, parameter_problem
 
@@ -81,7 +82,7 @@ class Copying:
     for: it stays the error that it is.
     """
 
-    def __init__(self, query: "Query", target: CopyTarget, types: Sequence[asyncpg.Type]) -> None:
+    def __init__(self, query: "Query", target: CopyTarget, types: Sequence[Shape]) -> None:
         self.query = query
         self.target = target
         self.number = 0
@@ -105,7 +106,7 @@ class Copying:
             return "" if type(None) in kinds else f"{variable} is None"
         return doubtful(self._annotations[index], variable, names)
 
-    def _check_types(self, types: Sequence[asyncpg.Type]) -> None:
+    def _check_types(self, types: Sequence[Shape]) -> None:
         for column, annotation, pg_type in zip(self.target.columns, self._annotations, types, strict=True):
             if problem := parameter_problem(annotation, pg_type):
                 raise self.query.fault(f"column {column!r} {problem}")
@@ -147,7 +148,7 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
         raise query.fault("is no `copy … from stdin`")
     server.running = query.function
     async with server.one_session():
-        copying = Copying(query, target, await _column_types(server, query, target))
+        copying = Copying(query, target, await _column_shapes(server, query, target))
         records: Any = copying.records(rows)
         try:
             status = await server.copy_records_to_table(
@@ -167,7 +168,7 @@ async def copy_rows(server: "ServerConnection", query: "Query", rows: Iterable[A
     return int(status.rpartition(" ")[2])
 
 
-async def _column_types(server: "ServerConnection", query: "Query", target: CopyTarget) -> list[asyncpg.Type]:
+async def _column_shapes(server: "ServerConnection", query: "Query", target: CopyTarget) -> list[Shape]:
     try:
         described = await server.prepare(target.description(), timeout=server.patience)
     except asyncpg.SyntaxOrAccessError as error:
@@ -175,7 +176,9 @@ async def _column_types(server: "ServerConnection", query: "Query", target: Copy
     except Exception as error:
         server.raise_translated(error, query, ())
         raise
-    return [attribute.type for attribute in described.get_attributes()]
+    types = [attribute.type for attribute in described.get_attributes()]
+    known = await server.shapes_of(types)
+    return [shape_of(pg_type, known) for pg_type in types]
 
 
 def _failed(server: "ServerConnection", copying: Copying, error: BaseException) -> BaseException:

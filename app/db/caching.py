@@ -1,5 +1,6 @@
 """What a connection keeps of types and statements, and how it drops that once a migration has made it wrong."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import asyncpg
@@ -11,6 +12,7 @@ from app.db.drift import refuse_changed_types
 from app.db.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
 from app.db.prepared import Prepared
 from app.db.queries import Query
+from app.db.shapes import Shape, is_own_compound, load_shapes
 
 
 class CachingConnection(DriverConnection):
@@ -24,6 +26,7 @@ class CachingConnection(DriverConnection):
         super().__init__(*args, **kwargs)
         self.prepared: dict[Query, Prepared] = {}
         self.column_types: dict[Query, dict[str, str]] = {}
+        self._shapes: dict[int, Shape] = {}
 
     async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
@@ -35,8 +38,15 @@ class CachingConnection(DriverConnection):
                 raise
             raise query.refused(error) from error
         refuse_changed_types(self.column_types, query, statement.get_attributes())
-        prepared = self.prepared[query] = Prepared(statement, query, self._protocol)
+        types = [*statement.get_parameters(), *(column.type for column in statement.get_attributes())]
+        prepared = self.prepared[query] = Prepared(statement, query, self._protocol, await self.shapes_of(types))
         return prepared
+
+    async def shapes_of(self, types: Iterable[asyncpg.Type]) -> Mapping[int, Shape]:
+        """The shapes of what is known so far, those of these types among them."""
+        if unknown := [each for each in types if is_own_compound(each) and each.oid not in self._shapes]:
+            self._shapes |= await load_shapes(self, unknown)
+        return self._shapes
 
     async def is_better_prepared(self, error: Exception, query: Query, ends: float | None) -> bool:
         """Whether the error may come of outdated types, and the statement can run now that those are forgotten."""
@@ -54,12 +64,11 @@ class CachingConnection(DriverConnection):
         before = self.prepared.get(query)
         if before is None or not refused_by_driver(error):
             return False
-        types = before.statement.get_parameters()
-        if may_change_in_place(types):
+        if may_change_in_place(before.types):
             await self.forget_types()
             return True
         # Nothing was sent, so that it can be prepared again even in a transaction.
-        return (await self.prepare_query(query, ends)).statement.get_parameters() != types
+        return (await self.prepare_query(query, ends)).types != before.types
 
     async def forget_types(self) -> None:
         """Drop what is cached of types and statements, on this connection and asyncpg's part of it on all of them."""
@@ -69,6 +78,7 @@ class CachingConnection(DriverConnection):
     def _drop_local_type_cache(self) -> None:
         driver: Any = super()
         driver._drop_local_type_cache()
+        self._shapes.clear()
         know_builtin_types(self)
 
     async def _prepare(self, query: str, *, use_cache: bool = False, **options: Any) -> Any:

@@ -11,14 +11,27 @@ from asyncpg import Record
 from app.db.annotations import element
 from app.db.errors import BindingError
 from app.db.fields import fields_of, is_composite, nested_row, split_optional
+from app.db.moments import FIRST, LAST, with_zone
 from app.db.own_names import OwnNames
 
 
 class Construction:
     """Writes expressions over a record `r`; `names` is what they refer to."""
 
-    def __init__(self) -> None:
+    def __init__(self, moments: Sequence[Callable[[Any], Any] | None] = ()) -> None:
         self.names = OwnNames()
+        self._moments = moments
+
+    def column(self, index: int) -> str:
+        """An expression for a column: as the driver gives it, but infinity of a timestamptz with a time zone."""
+        convert = self._moments[index] if self._moments else None
+        if convert is None:
+            return f"r[{index}]"
+        if convert is not with_zone:
+            return f"{self._name(convert)}(r[{index}])"
+        # As if it were not there: two comparisons of addresses.
+        last, first = self.names.give(LAST, "last"), self.names.give(FIRST, "first")
+        return f"(m if (m := r[{index}]) is not {last} and m is not {first} else {self._name(convert)}(m))"
 
     def row(self, row_type: Any, columns: Sequence[str], prefix: str = "") -> str:
         """An expression for a row of this dataclass, from the columns whose names begin with `prefix`."""
@@ -33,7 +46,7 @@ class Construction:
     def _field(self, annotation: Any, columns: Sequence[str], column: str) -> str:
         nested = nested_row(annotation)
         if nested is None or is_composite(column, columns):
-            return self.value(annotation, f"r[{columns.index(column)}]")
+            return self.value(annotation, self.column(columns.index(column)))
         row = self.row(nested, columns, f"{column}.")
         if not split_optional(annotation)[1]:
             return row

@@ -1,6 +1,6 @@
 """A named statement as it stands prepared on one connection: how it is sent, and what its answer becomes."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from asyncpg.prepared_stmt import PreparedStatement
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from asyncpg import Record
 
     from app.db.queries import Query
+    from app.db.shapes import Shape
 
 
 class Prepared:
@@ -17,13 +18,17 @@ class Prepared:
     BindingError where they do not fit.
     """
 
-    __slots__ = ("_bind_execute", "_build", "_guards", "_query", "_state", "has_columns", "statement")
+    __slots__ = ("_bind_execute", "_build", "_guards", "_query", "_state", "has_columns", "statement", "types")
 
-    def __init__(self, statement: "PreparedStatement[Record]", query: "Query", protocol: Any) -> None:
+    def __init__(
+        self, statement: "PreparedStatement[Record]", query: "Query", protocol: Any, known: "Mapping[int, Shape]"
+    ) -> None:
         columns = statement.get_attributes()
         self._query = query
-        self._guards = query.guards(statement.get_parameters())
-        self._build = query.list_builder(columns)
+        # Of the parameters. asyncpg does not know them any more once it was told to forget types.
+        self.types = statement.get_parameters()
+        self._guards = query.guards(self.types, known)
+        self._build = query.list_builder(columns, known)
         self.has_columns = bool(columns)
         # asyncpg closes a statement on the server when this object goes.
         self.statement = statement

@@ -27,6 +27,7 @@ from app.db.binding import compile_function
 from app.db.effects import effects_of
 from app.db.errors import BadArgument, BinderyError, BindingError, Conflict, NotFound
 from app.db.rows import RowType
+from app.db.shapes import Shape, shape_of
 from app.db.signature import Signature, read_signature, where
 from app.db.sqlfile import Statement, load_statements
 from app.db.types import guards, parameter_problem
@@ -98,7 +99,9 @@ class Query:
         """The dataclass or scalar that a row is declared to be, None where there are no rows."""
         return self.row_type and self.row_type.type
 
-    def list_builder(self, columns: Sequence[asyncpg.Attribute]) -> Callable[[Sequence[asyncpg.Record]], list[Any]]:
+    def list_builder(
+        self, columns: Sequence[asyncpg.Attribute], known: Mapping[int, Shape]
+    ) -> Callable[[Sequence[asyncpg.Record]], list[Any]]:
         """A function from records with these columns to rows; BindingError where signature and columns differ."""
         if self.row_type is None or (not columns and self.cardinality == "number"):
             return list
@@ -107,18 +110,20 @@ class Query:
                 "the statement returns no columns; declare the function -> None, or -> int for a row count"
             )
         try:
-            build = self.row_type.list_builder([column.name for column in columns])
-            self.row_type.check_types(columns)
+            shapes = {column.name: shape_of(column.type, known) for column in columns}
+            build = self.row_type.list_builder([column.name for column in columns], shapes)
+            self.row_type.check_types(shapes)
         except BindingError as error:
             raise self.fault(str(error)) from None
         return build
 
-    def guards(self, types: Sequence[asyncpg.Type]) -> list[tuple[int, Reason]]:
+    def guards(self, types: Sequence[asyncpg.Type], known: Mapping[int, Shape]) -> list[tuple[int, Reason]]:
         """The tests that refuse() makes of values which annotations leave open; BindingError where types differ."""
-        for name, annotation, pg_type in zip(self.parameters, self.annotations, types, strict=True):
-            if problem := parameter_problem(annotation, pg_type):
+        shapes = [shape_of(pg_type, known) for pg_type in types]
+        for name, annotation, shape in zip(self.parameters, self.annotations, shapes, strict=True):
+            if problem := parameter_problem(annotation, shape):
                 raise self.fault(f"argument {name!r} {problem}")
-        return guards(self.annotations, types)
+        return guards(self.annotations, shapes)
 
     def refuse(self, arguments: tuple[object, ...], guarded: list[tuple[int, Reason]]) -> None:
         """BadArgument for a value that the driver would convert in silence."""

@@ -1,15 +1,16 @@
 """Rows become dataclasses: constructors are compiled once for the columns that a statement returns."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import asyncpg
 from asyncpg import Record
 
 from app.db.construction import Construction
 from app.db.errors import BindingError
 from app.db.fields import fields_of, is_composite, nested_row, split_optional
+from app.db.moments import moments_in
+from app.db.shapes import Shape
 from app.db.types import column_problem
 
 __all__ = ["RowBuilder", "RowType", "split_optional"]
@@ -32,23 +33,25 @@ class RowType:
         """
         return self._compiled(columns, "def build(r): return {row}")
 
-    def list_builder(self, columns: Sequence[str]) -> Callable[[Sequence[Record]], list[Any]]:
+    def list_builder(
+        self, columns: Sequence[str], shapes: Mapping[str, Shape] | None = None
+    ) -> Callable[[Sequence[Record]], list[Any]]:
         """A function from records with these columns to rows, without a call for each; BindingError as builder()."""
-        return self._compiled(columns, "def build(records): return [{row} for r in records]")
+        return self._compiled(columns, "def build(records): return [{row} for r in records]", shapes)
 
-    def check_types(self, columns: Sequence[asyncpg.Attribute]) -> None:
+    def check_types(self, shapes: Mapping[str, Shape]) -> None:
         """BindingError where the driver makes something else of a column than the field is declared to be."""
-        hints = {columns[0].name: self.type} if self.is_scalar else dict(_annotated(self.type))
-        for column in columns:
-            problem = column_problem(hints.get(column.name, Any), column.type)
+        hints = dict.fromkeys(shapes, self.type) if self.is_scalar else dict(_annotated(self.type))
+        for name, shape in shapes.items():
+            problem = column_problem(hints.get(name, Any), shape)
             if problem:
-                raise BindingError(f"column {column.name!r} {problem}")
+                raise BindingError(f"column {name!r} {problem}")
 
-    def _compiled(self, columns: Sequence[str], template: str) -> Any:
-        construction = Construction()
+    def _compiled(self, columns: Sequence[str], template: str, shapes: Mapping[str, Shape] | None = None) -> Any:
+        construction = Construction([moments_in((shapes or {}).get(name)) for name in columns])
         if self.is_scalar:
             _check_scalar(columns)
-            source = construction.value(self.type, "r[0]")
+            source = construction.value(self.type, construction.column(0))
         else:
             self._check(columns)
             source = construction.row(self.type, columns)

@@ -1,15 +1,16 @@
 """PostgreSQL's types against annotations: what the driver would convert in silence, found when a text is prepared."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, cast
+from typing import Any, cast, get_args, get_origin
 from uuid import UUID
 
 import asyncpg
 
 from app.db.annotations import Reason, element, members, refusal
+from app.db.shapes import Shape
 
 READS: dict[str, type] = {
     "int2": int, "int4": int, "int8": int, "oid": int, "numeric": Decimal, "float4": float, "float8": float,
@@ -22,54 +23,110 @@ _WRITES: dict[str, tuple[type, ...]] = {"numeric": (int,), "float4": (int,), "fl
 # Beside what it reads, what it stores without a loss. A float in a numeric column is not: 1.9 becomes 1.8999999….
 
 _AWARE = {"timestamptz": True, "timetz": True, "timestamp": False, "time": False}
-_BOUNDS = {
-    "int4range": "int4", "int8range": "int8", "numrange": "numeric", "daterange": "date", "tsrange": "timestamp",
-    "tstzrange": "timestamptz",
-}  # fmt: skip
 _KNOWN = frozenset(READS.values())
 
 
-def parameter_problem(annotation: Any, pg_type: asyncpg.Type) -> str | None:
+def parameter_problem(annotation: Any, shape: Shape) -> str | None:
     """Why an argument that is annotated so does not fit a parameter of this type; None where it may."""
-    annotation, name = _innermost(annotation, pg_type.name)
-    if annotation is None or name not in READS:
-        return None
-    allowed = {READS[name], *_WRITES.get(name, ())}
-    if all(_kind(member) in allowed for member in members(annotation) if _kind(member) in _KNOWN):
-        return None
-    return f"is {name} here: declare it {READS[name].__name__}"
+    for inner, of in _leaves(annotation, shape):
+        allowed = {READS[of.name], *_WRITES.get(of.name, ())} if of.name in READS else _KNOWN
+        kinds = [_kind(member) for member in members(inner)]
+        if of.kind == "array" and of.of and of.of.name in READS and any(kind in _KNOWN for kind in kinds):
+            return f"is {of.name} here: declare it list[{READS[of.of.name].__name__}]"
+        if of.name in READS and (_has_arrays(inner) or any(kind in _KNOWN - allowed for kind in kinds)):
+            return f"is {of.name} here: declare it {READS[of.name].__name__}"
+    return None
 
 
-def column_problem(annotation: Any, pg_type: asyncpg.Type) -> str | None:
+def column_problem(annotation: Any, shape: Shape) -> str | None:
     """Why a field that is annotated so does not fit a column of this type; None where it may."""
-    annotation, name = _innermost(annotation, pg_type.name)
-    if annotation is None or name not in READS:
-        return None
-    kinds = [_kind(member) for member in members(annotation) if member is not type(None)]
-    read = READS[name]
-    fits = read in kinds or (read is int and float in kinds) or any(kind not in _KNOWN for kind in kinds)
-    return None if fits else f"is {pg_type.name}, the field is {' | '.join(kind.__name__ for kind in kinds) or None}"
+    for inner, of in _leaves(annotation, shape):
+        kinds = [_kind(member) for member in members(inner) if member is not type(None)]
+        if not _may_hold(of, inner, kinds):
+            names = " | ".join(kind.__name__ for kind in kinds if kind) or _name(inner)
+            return f"is {shape.name}, the field is {names}"
+    return None
 
 
-def guards(annotations: Iterable[Any], pg_types: Sequence[asyncpg.Type]) -> list[tuple[int, Reason]]:
+def guards(annotations: Iterable[Any], shapes: Sequence[Shape]) -> list[tuple[int, Reason]]:
     """For each parameter whose values must be looked at, because its annotation leaves something open, how."""
     found: list[tuple[int, Reason]] = []
-    for index, (annotation, pg_type) in enumerate(zip(annotations, pg_types, strict=True)):
-        reason = _guard(annotation, pg_type.name)
+    for index, (annotation, shape) in enumerate(zip(annotations, shapes, strict=True)):
+        reason = _guard(annotation, shape)
         if reason:
             found.append((index, reason))
     return found
 
 
-def _guard(annotation: Any, type_name: str) -> Reason | None:
-    name = type_name.removesuffix("[]")
-    if name in _BOUNDS:
-        return _each(_bounds_refusal(name))
-    kinds = set(members(_innermost(annotation, type_name)[0]))
-    if name in _AWARE:
-        return _each(_of_time(name))
-    # `Any` says nothing of the value, and the driver would take True for an integer.
-    return _each(refusal(_storable(name) | None)) if name in READS and {Any, object} & kinds else None
+def _leaves(annotation: Any, shape: Shape) -> Iterable[tuple[Any, Shape]]:
+    """The annotations and types that stand against each other once both sides hold no more in the same way."""
+    arrays = [element(member) for member in members(annotation) if element(member) is not None]
+    if shape.kind == "array" and shape.of is not None and len(arrays) == 1:
+        # An array may have several dimensions, whatever its type says.
+        is_nested = _has_arrays(arrays[0]) and shape.of.kind == "scalar"
+        yield from _leaves(arrays[0], shape if is_nested else shape.of)
+    elif shape.kind == "composite" and (parts := _parts(annotation, len(shape.attributes))):
+        for part, (_, of) in zip(parts, shape.attributes, strict=True):
+            yield from _leaves(part, of)
+    elif not (shape.kind == "array" and arrays):
+        yield annotation, shape
+
+
+def _parts(annotation: Any, count: int) -> tuple[Any, ...]:
+    """The annotations of `tuple[str, int]`, where there are so many; none of any other annotation."""
+    tuples = [member for member in members(annotation) if get_origin(member) is tuple]
+    parts = get_args(tuples[0]) if len(tuples) == 1 else ()
+    return parts if len(parts) == count and Ellipsis not in parts else ()
+
+
+def _has_arrays(annotation: Any) -> bool:
+    return any(element(member) is not None for member in members(annotation))
+
+
+def _may_hold(shape: Shape, annotation: Any, kinds: list[Any]) -> bool:
+    """Whether an annotation that is read from one scalar, array or composite may have what the driver makes of it."""
+    if shape.kind == "array":
+        return not kinds or any(kind not in _KNOWN for kind in kinds)
+    read = READS.get(shape.name)
+    if read is None:
+        return True
+    if _has_arrays(annotation) and all(kind is None or kind in _KNOWN for kind in kinds):
+        return read in kinds
+    return read in kinds or (read is int and float in kinds) or any(kind not in _KNOWN for kind in kinds)
+
+
+def _name(annotation: Any) -> str:
+    return str(annotation).replace("typing.", "")
+
+
+def _guard(annotation: Any, shape: Shape) -> Reason | None:
+    leaf = shape
+    while leaf.kind == "array" and leaf.of is not None:
+        leaf = leaf.of
+    if leaf.kind == "scalar" and leaf.name not in _AWARE:
+        # `Any` says nothing of the value, and the driver would take True for an integer.
+        open_ = any({Any, object} & set(members(inner)) for inner, _ in _leaves(annotation, shape))
+        return _strict(shape) if open_ else None
+    return _strict(shape)
+
+
+def _strict(shape: Shape) -> Reason | None:
+    """Refuses a value that the driver would store as another one; None where there is none such."""
+    match shape.kind:
+        case "scalar":
+            if shape.name in _AWARE:
+                return _of_time(shape.name)
+            return refusal(_storable(shape.name) | None) if shape.name in READS else None
+        case "composite":
+            reasons = [(name, _strict(of)) for name, of in shape.attributes]
+            return _attributes_refusal(reasons) if any(reason for _, reason in reasons) else None
+        case _:
+            inner = _strict(shape.of) if shape.of else None
+            if inner is None:
+                return None
+            if shape.kind == "array":
+                return _each(inner)
+            return _bounds_refusal(inner) if shape.kind == "range" else _each(_bounds_refusal(inner))
 
 
 def _storable(name: str) -> Any:
@@ -95,44 +152,50 @@ def _of_time(name: str) -> Reason:
     return refuse
 
 
-def _bounds_refusal(name: str) -> Reason:
-    subtype = _BOUNDS[name]
-    of_bound: Reason = _of_time(subtype) if subtype in _AWARE else refusal(_storable(subtype) | None)
-
+def _bounds_refusal(of_bound: Reason) -> Reason:
     def refuse(value: object) -> str | None:
         bounds: tuple[Any, ...] = ()
         if isinstance(value, asyncpg.Range):
             found = cast("asyncpg.Range[Any]", value)
             bounds = (found.lower, found.upper)
+        elif isinstance(value, (list, tuple)):
+            # What the driver takes for a range as well: `(1, 2)`.
+            bounds = tuple(cast("Sequence[Any]", value))
         return next((f"has a bound that {problem}" for bound in bounds if (problem := of_bound(bound))), None)
 
     return refuse
 
 
+def _attributes_refusal(reasons: Sequence[tuple[str, Reason | None]]) -> Reason:
+    """For a composite by position, or by name."""
+
+    def refuse(value: object) -> str | None:
+        if isinstance(value, Mapping):
+            found = cast("Mapping[str, Any]", value)
+            pairs = [(name, reason, found.get(name)) for name, reason in reasons]
+        elif isinstance(value, (tuple, list, asyncpg.Record)):
+            items = tuple(cast("Sequence[Any]", value))
+            pairs = [(name, reason, item) for (name, reason), item in zip(reasons, items, strict=False)]
+        else:
+            return None
+        wrong = ((name, problem) for name, reason, item in pairs if reason and (problem := reason(item)))
+        return next((f"attribute {name} {problem}" for name, problem in wrong), None)
+
+    return refuse
+
+
 def _each(reason: Reason) -> Reason:
-    """The same for the items of a list or tuple, however deep."""
+    """The same for the items of an array, however deep; within one, only a list is another dimension of it."""
 
     def refuse(value: object) -> str | None:
         if not isinstance(value, (list, tuple, set, frozenset)):
             return reason(value)
         for number, item in enumerate(cast("Iterable[object]", value), 1):
-            if problem := refuse(item):
+            if problem := (refuse if isinstance(item, list) else reason)(cast("object", item)):
                 return f"item {number} {problem}"
         return None
 
     return refuse
-
-
-def _innermost(annotation: Any, type_name: str) -> tuple[Any, str]:
-    """What the items of an array are on both sides; the annotation is None where the two are of different shapes."""
-    if not type_name.endswith("[]"):
-        arrays = [member for member in members(annotation) if element(member) is not None]
-        return (None if arrays else annotation), type_name
-    items = [element(member) for member in members(annotation) if element(member) is not None]
-    if len(items) != 1:
-        return (None if items else Any), type_name.removesuffix("[]")
-    nested = element(items[0])
-    return (items[0] if nested is None else nested), type_name.removesuffix("[]")
 
 
 def _kind(member: Any) -> Any:
@@ -142,6 +205,3 @@ def _kind(member: Any) -> Any:
     if issubclass(member, Enum):
         return next((kind for kind in (str, int) if issubclass(member, kind)), member)
     return cast("Any", member)
-
-
-Guarded = Callable[..., Any]
