@@ -155,10 +155,20 @@ class Run(Generic[T]):
         await asyncio.sleep(delay)
 
 
-def _is_retried(error: BaseException | None) -> bool:
-    """Whether this, or what it was raised from, says that the same may well succeed in a new transaction."""
-    while error is not None:
-        if isinstance(error, RETRIED):
+def _is_retried(error: BaseException) -> bool:
+    """Whether a new transaction may well succeed: this error says so, one that it came of, or one of its group.
+
+    One of a group is enough: once a conflict has ended the transaction, its other tasks fail for that reason.
+    """
+    pending, seen = [error], set[int]()
+    while pending:
+        each = pending.pop()
+        if isinstance(each, RETRIED):
             return True
-        error = error.__cause__ or error.__context__
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, BaseExceptionGroup):
+            pending += cast("BaseExceptionGroup[BaseException]", each).exceptions
+        pending += filter(None, (each.__cause__ or each.__context__,))
     return False

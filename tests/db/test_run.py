@@ -53,6 +53,55 @@ async def far(network: Network) -> AsyncIterator[Database]:
         yield far
 
 
+class Grouped:
+    """Fails inside so many task groups, one in another, with the conflict and others beside it."""
+
+    def __init__(self, depth: int, *beside: Exception) -> None:
+        self.depth, self.beside, self.tries = depth, beside, 0
+
+    async def __call__(self, tx: Connection) -> int:
+        self.tries += 1
+        if self.tries < 3:
+            await self._fail(tx, self.depth)
+        return self.tries
+
+    async def _fail(self, tx: Connection, depth: int) -> None:
+        if depth == 0:
+            await tx.execute("do $$ begin raise serialization_failure; end $$")
+        async with asyncio.TaskGroup() as group:
+            for error in self.beside:
+                group.create_task(_raise_later(error))
+            group.create_task(self._fail(tx, depth - 1))
+
+
+async def _raise_later(error: Exception) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise error
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("beside", [(), (ValueError("of another task"),)])
+async def test_a_conflict_inside_a_task_group_is_tried_again(
+    db: Database, depth: int, beside: tuple[Exception, ...]
+) -> None:
+    assert await db.run(Grouped(depth, *beside)) == 3
+
+
+async def test_a_group_without_a_conflict_is_raised_as_it_is(db: Database) -> None:
+    tries = 0
+
+    async def fail(tx: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        raise ExceptionGroup("both", [ValueError("one"), ExceptionGroup("inner", [KeyError("two")])])
+
+    with pytest.raises(ExceptionGroup, match="both"):
+        await db.run(fail)
+    assert tries == 1
+
+
 class Work:
     """Adds an entry, after as many failures as it was told."""
 
