@@ -18,6 +18,7 @@ from app.db.locks import hold_lock, try_lock
 from app.db.notifications import Gap, Notification, listen
 from app.db.opener import Opener, Password
 from app.db.options import PoolOptions
+from app.db.patience import patience
 from app.db.prepared import rows_touched
 from app.db.queries import Executor, Query
 from app.db.report import place_of_caller
@@ -89,6 +90,8 @@ class Database:
             "statement_timeout": str(round(statement_timeout * 1000)),
             **(server_settings or {}),
         }
+        # A mistake shows here, not with the first connection.
+        patience(self._server_settings["statement_timeout"])
         self._password = password
         self._pgbouncer = pgbouncer
         self._lease: Lease | None = None

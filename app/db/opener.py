@@ -13,6 +13,7 @@ from app.db.codecs import DriverConnection, set_codecs
 from app.db.errors import DatabaseUnavailable, SessionStateRefused
 from app.db.hosts import Hosts
 from app.db.options import PoolOptions
+from app.db.patience import patience
 from app.db.pgbouncer import BouncedConnection
 from app.db.queries import Query
 from app.db.server import connect_error
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 Password = str | Path | Callable[[], str | Awaitable[str]]
 # So that connections opened together do not all end, and open again, together.
 _LIFETIME_JITTER = 0.1
-# How much longer than the server the client waits for a statement, in seconds: only a dead network takes that long.
-_SILENCE = 5.0
 
 
 class Opener:
@@ -49,7 +48,7 @@ class Opener:
             "connection_class": connection_class,
             "statement_cache_size": connection_class.statement_cache_size,
         }
-        self.patience = _patience(server_settings)
+        self.patience = patience(server_settings["statement_timeout"])
         self._settings_of_transactions = ""
         self._column_types: dict[Query, dict[str, str]] = {}
         if pgbouncer:
@@ -76,7 +75,7 @@ class Opener:
         server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
         server.settings_of_transactions = self._settings_of_transactions
         server.column_types = self._column_types
-        server.patience = self.patience
+        server.patience = server.usual_patience = self.patience
         server.target = self._hosts.target
         return server
 
@@ -122,12 +121,6 @@ async def _set_codecs(connection: DriverConnection) -> None:
     # In a transaction, so that behind PgBouncer the driver's look at the types stays in one session.
     async with connection.transaction():
         await set_codecs(connection)
-
-
-def _patience(server_settings: Mapping[str, str]) -> float | None:
-    """Seconds after which a server that should have answered or given up by itself counts as dead."""
-    limit = int(server_settings["statement_timeout"])
-    return limit / 1000 + _SILENCE if limit else None
 
 
 def _set_local(settings: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from app.db.errors import BinderyError, ConnectionBusy, DatabaseUnavailable, Sta
 from app.db.home import Home
 from app.db.hosts import READ_ONLY, WRITABLE
 from app.db.outdated import unknown_type
+from app.db.patience import mentions_limit, raised_patience
 from app.db.queries import Query
 from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock
 
@@ -50,7 +51,8 @@ class ServerConnection(CachingConnection):
 
     `sent_at` is the moment when something was sent whose answer has not come. `patience` is how many seconds later the
     keeper closes the connection, since a server that is alive would have given up by itself: a timer of the driver's
-    for each statement would do the same and cost a tenth of it. `silence` is how long that wait then was, in seconds.
+    for each statement would do the same and cost a tenth of it; `usual_patience` is that of a new session. `silence` is
+    how long that wait then was, in seconds.
     """
 
     _top_xact: Transaction | None
@@ -67,6 +69,7 @@ class ServerConnection(CachingConnection):
         self.running: str | None = None
         self.sent_at = NEVER
         self.patience: float | None = None
+        self.usual_patience: float | None = None
         self.silence = 0.0
         self.abandoned = False
         self.home: Home | None = None
@@ -100,7 +103,7 @@ class ServerConnection(CachingConnection):
         self.running = query.function
         self.sent_at = monotonic()
         if query.touches_session:
-            self.dirty = True
+            self.touch_session(query.text)
         try:
             prepared = self.prepared.get(query) or await self.prepare_query(query, ends)
             records, tag, _ = await prepared.execute(arguments, ends - monotonic() if ends else None)
@@ -285,11 +288,17 @@ class ServerConnection(CachingConnection):
     def before_raw(self, sql: str) -> None:
         """Raw SQL is about to run here: it may leave anything in the session."""
         self.running = sql
-        self.dirty = True
+        self.touch_session(sql)
         if outlives_reset(sql):
             self.beyond_reset = True
         if drops_statements(sql):
             self.forget_statements()
+
+    def touch_session(self, sql: str) -> None:
+        """This text may change settings of the session, its limit for statements among them."""
+        self.dirty = True
+        if mentions_limit(sql):
+            self.patience = raised_patience(sql, self.patience)
 
     def give_up(self) -> None:
         """Have this connection closed when it is given back: it is in a state that no reset is sure to undo."""
@@ -329,6 +338,7 @@ class ServerConnection(CachingConnection):
             # Someone's raw BEGIN, or a stream that was left in the middle.
             await self.execute("rollback")
         await self.reset()
+        self.patience = self.usual_patience
         self.dirty = False
 
 

@@ -34,7 +34,8 @@ class Rows:
         """Open the cursor and fetch the first rows, so that what is wrong with the statement shows at once."""
         server, query = self._server, self._query
         server.running = query.function
-        server.dirty = server.dirty or query.touches_session
+        if query.touches_session:
+            server.touch_session(query.text)
         try:
             with server.awaiting_answer():
                 try:

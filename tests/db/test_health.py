@@ -361,7 +361,7 @@ async def test_a_stream_without_a_server_is_the_same_error_as_any_statement(netw
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Settings with which a server that says nothing counts as dead after two seconds."""
-    monkeypatch.setattr("app.db.opener._SILENCE", 1.0)
+    monkeypatch.setattr("app.db.patience.SILENCE", 1.0)
     return {"statement_timeout": 1.0, "keepalive": 0.1}
 
 
