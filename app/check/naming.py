@@ -10,11 +10,15 @@ _NO_NAME = re.compile(r"\W+|_+")
 
 
 def is_field_name(name: str) -> bool:
-    """Whether a field or an argument can have this name and keeps it: Python mangles `__x` and normalizes letters."""
+    """Whether a field can have this name and keeps it: Python mangles `__x` and normalizes letters.
+
+    Of what every class has (`mro`), a dataclass would make the field's default.
+    """
     return (
         name.isidentifier()
         and not keyword.iskeyword(name)
         and not name.startswith("__")
+        and not hasattr(type, name)
         and normalize("NFKC", name) == name
     )
 

@@ -13,6 +13,7 @@ from app.db import (
     CommitUnknown,
     Conflict,
     Connection,
+    ConnectionBusy,
     Database,
     DatabaseUnavailable,
     StatementTimeout,
@@ -327,7 +328,7 @@ async def test_a_block_that_ends_while_a_statement_runs_in_it_stores_nothing(db:
     running: list[asyncio.Task[None]] = []
     async with db.transaction() as other:
         await add_entry(other, id=2, amount=1)
-        with pytest.raises(asyncpg.InterfaceError, match="another operation is in progress"):
+        with pytest.raises(ConnectionBusy, match="COMMIT was not sent: another task is using this connection"):
             async with db.transaction() as tx:
                 await add_entry(tx, id=1, amount=1)
                 # It waits for the other transaction.
