@@ -1,14 +1,22 @@
 """Which columns a statement reads and writes, by what PostgreSQL records that it depends on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.check.proofs.tree import Node, Value, walk
+from app.check.proofs.kinds import Command
+from app.check.proofs.tree import Node, Value, parse_tree, single_query, walk
 from app.check.schema import Schema
 from app.check.types import Connection
 from app.check.writes import written_columns
 
+Column = tuple[int, int]
+"""A table or view and the number of one of its columns."""
 _TABLE = 0
+_VIEWS = """
+select r.ev_class::int8 as view, r.ev_action::text as tree from pg_rewrite r
+join pg_class c on c.oid = r.ev_class and c.relkind = 'v'
+where r.ev_type = '1' and r.ev_class = any ($1::oid[])
+"""
 # A join and `excluded` list the columns that they have, whether used or not.
 _LISTS_EVERYTHING = frozenset(("joinaliasvars", "exclRelTlist"))
 
@@ -44,16 +52,56 @@ async def lineage(connection: Connection, schema: Schema, function: int, tree: N
     """What the statement that is the body of this function (an OID) depends on, and what of it it writes."""
     rows = await connection.fetch(_DEPENDENCIES, function)
     touched = {(row["object"], row["part"]) for row in rows if not row["is_function"]}
-    written = written_columns(tree)
-    read = (touched - written - set(_excluded(tree))) | (touched & set(_read(tree, ())))
+    written = written_columns(tree) | set(_deleted(tree, schema))
+    used = set(_with_whole_rows(_read(tree, ()), schema))
+    read = (touched - written - set(_excluded(tree))) | used
     return Lineage(
-        _names(schema, read),
-        _names(schema, written),
+        _names(schema, read | set(_sources(read, schema))),
+        _names(schema, written | await _behind_views(connection, written)),
         tuple(sorted(row["function"] for row in rows if row["is_function"])),
     )
 
 
-def _excluded(tree: Node) -> Iterator[tuple[int, int]]:
+def _deleted(tree: Node, schema: Schema) -> Iterator[Column]:
+    """All columns of the tables that the statement deletes from: the row is gone."""
+    for query in walk(tree):
+        if query.tag == "QUERY" and _deletes(query):
+            table = query.children("rtable")[query.number("resultRelation") - 1].number("relid")
+            yield from ((table, number) for number in schema.tables.get(table, {}))
+
+
+def _deletes(query: Node) -> bool:
+    if query.number("commandType") == Command.MERGE:
+        return any(action.number("commandType") == Command.DELETE for action in query.children("mergeActionList"))
+    return query.number("commandType") == Command.DELETE
+
+
+def _with_whole_rows(columns: Iterable[Column], schema: Schema) -> Iterator[Column]:
+    """The columns; `select p from people as p` reads all that there are."""
+    for table, number in columns:
+        yield from [(table, number)] if number else ((table, each) for each in schema.tables.get(table, {}))
+
+
+def _sources(columns: Iterable[Column], schema: Schema) -> Iterator[Column]:
+    """The columns that generated ones are computed from."""
+    for table, number in columns:
+        column = schema.column(table, number)
+        yield from ((table, source) for source in (column.generated_from if column else ()))
+
+
+async def _behind_views(connection: Connection, columns: set[Column]) -> set[Column]:
+    """The columns of tables that these columns of views are, be it through other views."""
+    behind: set[Column] = set()
+    for row in await connection.fetch(_VIEWS, list({table for table, _ in columns})):
+        query = single_query(parse_tree(row["tree"]))
+        for target in query.children("targetList"):
+            origin = target.number("resorigtbl"), target.number("resorigcol")
+            if (row["view"], target.number("resno")) in columns and all(origin):
+                behind.add(origin)
+    return behind | await _behind_views(connection, behind) if behind else behind
+
+
+def _excluded(tree: Node) -> Iterator[Column]:
     """The columns that `excluded` in `on conflict` has, whether used or not."""
     for query in walk(tree):
         conflict = query.child("onConflict") if query.tag == "QUERY" else None
@@ -62,12 +110,12 @@ def _excluded(tree: Node) -> Iterator[tuple[int, int]]:
                 yield from _read(target, (query,))
 
 
-def _names(schema: Schema, columns: set[tuple[int, int]]) -> tuple[str, ...]:
+def _names(schema: Schema, columns: set[Column]) -> tuple[str, ...]:
     found = (schema.column(table, number) for table, number in columns)
     return tuple(sorted(column.name for column in found if column is not None))
 
 
-def _read(value: Value, queries: tuple[Node, ...]) -> Iterator[tuple[int, int]]:
+def _read(value: Value, queries: tuple[Node, ...]) -> Iterator[Column]:
     """The columns of tables whose values the tree uses; `queries` are those around it, the innermost first."""
     if isinstance(value, list):
         for item in value:
