@@ -3,6 +3,7 @@
 from asyncio import current_task
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import replace
 from threading import get_ident
 from types import TracebackType
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from app.db.bulk import copy_rows
 from app.db.deadline import Deadline
 from app.db.errors import NotConnected
 from app.db.lease import Lease
+from app.db.local_settings import Settings, local_settings
 from app.db.queries import Executor, Query
 from app.db.server_connection import ServerConnection
 from app.db.streams import Stream
@@ -61,17 +63,23 @@ class Connection:
 
     @asynccontextmanager
     async def transaction(
-        self, *, isolation: Isolation | None = None, readonly: bool = False, deferrable: bool = False
+        self,
+        *,
+        isolation: Isolation | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+        settings: Settings | None = None,
     ) -> AsyncGenerator["Connection"]:
         """A transaction, or a savepoint inside one: committed when the block ends, rolled back on any exception.
 
-        Raises ValueError for options on a savepoint, which PostgreSQL cannot give it, TransactionAborted when the block
+        `settings` hold until its end, as in Database.transaction(). Raises ValueError for options on a savepoint, which
+        PostgreSQL cannot give it, BadArgument for settings that it refuses, TransactionAborted when the block
         ends normally after a statement in it failed, CommitUnknown when nobody answered COMMIT, and DatabaseUnavailable
         when the connection was lost before.
         """
         server = self._lent()
         server.refuse_misuse("a transaction")
-        async with TransactionBlock(server, options_of(isolation, readonly, deferrable)):
+        async with TransactionBlock(server, _options(isolation, settings, readonly=readonly, deferrable=deferrable)):
             yield self
 
     async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
@@ -140,6 +148,13 @@ class Connection:
     def give_back(self) -> None:
         """End the loan: from now on every use raises NotConnected."""
         self._server = None
+
+
+def _options(
+    isolation: Isolation | None, settings: Settings | None, *, readonly: bool, deferrable: bool
+) -> TransactionOptions:
+    options = options_of(isolation, readonly, deferrable)
+    return replace(options, settings=local_settings(settings)) if settings else options
 
 
 class Loan:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -14,6 +15,7 @@ from app.db.deadline import Deadline, seconds_until
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.keeper import Keeper
 from app.db.lease import Lease
+from app.db.local_settings import Settings, WithSettings, local_settings
 from app.db.locks import hold_lock, try_lock
 from app.db.notifications import Gap, Notification, listen
 from app.db.opener import Opener, Password
@@ -165,16 +167,21 @@ class Database:
         isolation: Isolation | None = None,
         readonly: bool = False,
         deferrable: bool = False,
+        settings: Settings | None = None,
         timeout: float | None = None,
     ) -> AbstractAsyncContextManager[Connection]:
         """A connection in a transaction: committed when the block ends, rolled back on any exception.
 
-        `timeout` is the wait for a free connection, as in acquire(). A transaction() inside it is a savepoint. Raises
-        TransactionAborted when the block ends normally after a statement in it failed, CommitUnknown when nobody
-        answered COMMIT, DatabaseUnavailable when the connection was lost before.
+        `settings` hold until its end, such as `{"app.tenant": "7"}` for row-level security; they travel with BEGIN and
+        leave nothing to reset. `timeout` is the wait for a free connection, as in acquire(). A transaction() inside it
+        is a savepoint. Raises BadArgument for settings that PostgreSQL refuses, TransactionAborted when the block ends
+        normally after a statement in it failed, CommitUnknown when nobody answered COMMIT, DatabaseUnavailable when the
+        connection was lost before.
         """
         wait = self.options.acquire_timeout if timeout is None else timeout
         options = options_of(isolation, readonly, deferrable)
+        if settings:
+            options = replace(options, settings=local_settings(settings))
         return TransactionLoan(self._open_lease(), wait, place_of_caller(), options)
 
     async def run(
@@ -185,6 +192,7 @@ class Database:
         attempts: int = 5,
         deadline: float = 30.0,
         token: UUID | None = None,
+        settings: Settings | None = None,
         **kwargs: object,
     ) -> T:
         """The result of `await function(tx, *args, **kwargs)` in a transaction that was committed.
@@ -193,12 +201,13 @@ class Database:
         a deadlock or a statement that a migration made stale: what it does besides SQL must bear that. With a `token`,
         unique to this one piece of work, a connection that breaks at COMMIT is no question either: the token's row,
         written in the same transaction, proves what happened. docs/transactions.md has the table that this needs.
+        `settings` are those of transaction(), for each attempt.
 
         Raises the last error when attempts or time are used up, StatementTimeout when the function itself took too
         long, TokenUsed when an earlier call committed with this token, and CommitUnknown when a connection broke at
         COMMIT and there is no token, or no answer before the deadline.
         """
-        options = RunOptions(isolation, attempts, deadline, token)
+        options = RunOptions(isolation, attempts, deadline, token, local_settings(settings))
         return await Run(self._open_lease(), options, lambda tx: function(tx, *args, **kwargs)).result()
 
     async def forget_tokens(self) -> int:
@@ -208,6 +217,13 @@ class Database:
     def within(self, seconds: float) -> Executor:
         """This database with a deadline so many seconds from now, for bound functions: StatementTimeout after it."""
         return Deadline(self, seconds)
+
+    def with_settings(self, settings: Settings) -> Executor:
+        """This database for bound functions, each in a transaction of its own with these settings; see transaction().
+
+        Raises ValueError for what is no name or value of a setting.
+        """
+        return WithSettings(self, settings)
 
     def lock(self, name: str, *, timeout: float | None = None) -> AbstractAsyncContextManager[None]:
         """Hold the advisory lock of this name for the block: of all who ask for it, one at a time, on any machine.

@@ -10,6 +10,7 @@ the attempt goes on, and the one before can never be committed any more.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import count
 from time import monotonic
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -49,6 +50,7 @@ class RunOptions(NamedTuple):
     attempts: int
     deadline: float
     token: UUID | None
+    settings: str = ""
 
     def check(self) -> None:
         """ValueError for what makes no sense."""
@@ -64,11 +66,12 @@ class RunOptions(NamedTuple):
     def transaction(self, seconds: float | None) -> TransactionOptions:
         """How an attempt begins; one after a COMMIT that nobody answered waits so many seconds for that to end."""
         if self.token is None:
-            return options_of(self.isolation)
+            options = options_of(self.isolation)
+            return replace(options, settings=self.settings) if self.settings else options
         insert = _INSERT_TOKEN.format(token=self.token)
         if seconds is not None:
             insert = _AWAIT_TOKEN.format(milliseconds=max(1, round(seconds * 1000)), insert=insert)
-        return TransactionOptions(self.isolation, first=insert)
+        return TransactionOptions(self.isolation, first=insert, settings=self.settings)
 
 
 class Run(Generic[T]):

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
-from app.db.errors import CommitUnknown, ConnectionBusy, DatabaseUnavailable, TransactionAborted
+from app.db.errors import BadArgument, CommitUnknown, ConnectionBusy, DatabaseUnavailable, TransactionAborted
+from app.db.patience import raised_patience
 
 if TYPE_CHECKING:
     from app.db.server_connection import ServerConnection
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 _ISOLATIONS = ("read_committed", "repeatable_read", "serializable")
+_REFUSED_SETTINGS = (
+    asyncpg.UndefinedObjectError,
+    asyncpg.InvalidParameterValueError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.CantChangeRuntimeParamError,
+    asyncpg.InvalidNameError,
+)
 # The last one is what the driver says when the server ended the session in the very moment before a statement was sent.
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncpg.InternalClientError)
 
@@ -22,13 +30,15 @@ DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncpg
 class TransactionOptions:
     """How a transaction runs: its isolation (None: the server's default), and whether it may write or be deferred.
 
-    `first` is SQL without arguments that travels in the same message as BEGIN. ValueError for an unknown isolation.
+    `first` is SQL without arguments that travels in the same message as BEGIN, `settings` is some that sets what holds
+    for the transaction. ValueError for an unknown isolation.
     """
 
     isolation: Isolation | None = None
     readonly: bool = False
     deferrable: bool = False
     first: str = ""
+    settings: str = ""
 
     def __post_init__(self) -> None:
         if self.isolation is not None and self.isolation not in _ISOLATIONS:
@@ -48,7 +58,7 @@ class TransactionBlock:
     ValueError for options that a savepoint cannot honour.
     """
 
-    __slots__ = ("_options", "_outer", "_savepoint", "_server")
+    __slots__ = ("_options", "_outer", "_patience", "_savepoint", "_server")
 
     def __init__(self, server: "ServerConnection", options: TransactionOptions = NO_OPTIONS) -> None:
         self._server = server
@@ -79,6 +89,8 @@ class TransactionBlock:
                 self._server.savepoints -= 1
             else:
                 self._server.leave_transaction()
+                if self._options.settings:
+                    self._server.patience = self._patience
 
     async def begin(self) -> None:
         """BEGIN, on a connection that is known to be in no transaction."""
@@ -89,19 +101,24 @@ class TransactionBlock:
         server.read_only_block = options.readonly
         begin = _begin_text(options.isolation, options.readonly, options.deferrable)
         try:
-            await server.send(begin + server.settings_of_transactions + options.first, "BEGIN")
+            await server.send(begin + server.settings_of_transactions + options.settings + options.first, "BEGIN")
         except BaseException as error:
             # One that is busy may be in a transaction of another task.
             if server.is_in_transaction() and not isinstance(error, (GeneratorExit, ConnectionBusy)):
                 await self._roll_back()
             server.leave_transaction()
+            if options.settings and isinstance(error, _REFUSED_SETTINGS):
+                raise BadArgument("transaction", "settings", str(error)) from error
             raise
+        if options.settings:
+            self._patience = server.patience
+            server.patience = raised_patience(options.settings, server.patience)
 
     async def _set_savepoint(self) -> None:
         server = self._server
         if self._options != NO_OPTIONS:
             raise ValueError(
-                "a nested transaction is a savepoint and takes no isolation, readonly or deferrable; "
+                "a nested transaction is a savepoint and takes no isolation, readonly, deferrable or settings; "
                 "give them to the outermost transaction()"
             )
         self._outer = server.failure, server.in_doubt
