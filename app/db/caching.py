@@ -9,27 +9,38 @@ from asyncpg.prepared_stmt import PreparedStatement
 from app.db.codecs import DriverConnection, know_builtin_types
 from app.db.deadline import seconds_until
 from app.db.drift import refuse_changed_types
+from app.db.generic import REFUSED, generic_explain, is_refusal, is_suspicious, mend
 from app.db.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
 from app.db.prepared import Prepared
 from app.db.queries import Query
 from app.db.shapes import Shape, is_own_compound, load_shapes
+
+# How many texts are remembered to have a plan; raw SQL may differ every time.
+_KNOWN_PLANS = 10_000
 
 
 class CachingConnection(DriverConnection):
     """asyncpg's connection; named statements are kept beside its own cache, all of them.
 
     The private methods of asyncpg's that it overrides or calls are kept true by the pinned version range and by
-    tests/db/test_outdated.py.
+    tests/db/test_outdated.py. `planned` are the texts that are known to have a plan for any arguments, of all
+    connections of a pool.
     """
+
+    reuses_plans = True
+    """Whether a statement is run often enough to get a plan for any arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.prepared: dict[Query, Prepared] = {}
         self.column_types: dict[Query, dict[str, str]] = {}
+        self.planned: set[str] = set()
         self._shapes: dict[int, Shape] = {}
+        self._naming: str | None = None
 
     async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
+        self._naming = query.text
         try:
             statement = await self.prepare(query.text, timeout=seconds_until(ends))
         except asyncpg.PostgresError as error:
@@ -37,10 +48,31 @@ class CachingConnection(DriverConnection):
             if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
                 raise
             raise query.refused(error) from error
+        finally:
+            self._naming = None
+        if query.text not in self.planned:
+            await self._plan_statement(query, len(statement.get_parameters()), ends)
         refuse_changed_types(self.column_types, query, statement.get_attributes())
         types = [*statement.get_parameters(), *(column.type for column in statement.get_attributes())]
         prepared = self.prepared[query] = Prepared(statement, query, self._protocol, await self.shapes_of(types))
         return prepared
+
+    async def _plan_statement(self, query: Query, parameters: int, ends: float | None) -> None:
+        """Let the server plan a named statement for any arguments; BindingError where it refuses to."""
+        try:
+            await self._plan(query.text, query.statement.keyword, parameters, seconds_until(ends))
+        except asyncpg.PostgresError as error:
+            if not is_refusal(error):
+                raise
+            raise query.fault(f"{REFUSED}: {error.message}; {mend(error)}") from error
+
+    async def _plan(self, sql: str, keyword: str, parameters: int, timeout: float | None) -> None:
+        explain = generic_explain(sql, keyword, parameters, self.get_server_version().major)
+        if explain and self.reuses_plans:
+            await super().execute(explain, timeout=timeout)
+        if len(self.planned) > _KNOWN_PLANS:
+            self.planned.clear()
+        self.planned.add(sql)
 
     async def shapes_of(self, types: Iterable[asyncpg.Type]) -> Mapping[int, Shape]:
         """The shapes of what is known so far, those of these types among them."""
@@ -73,6 +105,7 @@ class CachingConnection(DriverConnection):
     async def forget_types(self) -> None:
         """Drop what is cached of types and statements, on this connection and asyncpg's part of it on all of them."""
         self.prepared.clear()
+        self.planned.clear()
         await self.reload_schema_state()
 
     def _drop_local_type_cache(self) -> None:
@@ -89,6 +122,19 @@ class CachingConnection(DriverConnection):
             self._drop_local_type_cache()
             prepared = await driver._prepare(query, **options)
         return prepared
+
+    async def _get_statement(self, query: str, timeout: float | None, **options: Any) -> Any:
+        """asyncpg's, for whatever is prepared; raw SQL that may have no plan for any arguments is planned first."""
+        driver: Any = super()
+        statement = await driver._get_statement(query, timeout, **options)
+        if is_suspicious(query) and query not in self.planned and query != self._naming:
+            try:
+                await self._plan(query, "", len(statement._get_parameters()), timeout)
+            except asyncpg.PostgresError as error:
+                if is_refusal(error):
+                    error.add_note(f"{REFUSED}; {mend(error)}")
+                raise
+        return statement
 
     async def _do_execute(self, *args: Any, **options: Any) -> Any:
         """asyncpg's, for raw SQL: what may have failed for outdated types is prepared anew the next time."""

@@ -51,6 +51,7 @@ class Opener:
         self.patience = patience(server_settings["statement_timeout"])
         self._settings_of_transactions = ""
         self._column_types: dict[Query, dict[str, str]] = {}
+        self._planned: set[str] = set()
         if pgbouncer:
             # PgBouncer refuses settings that it does not know when a client connects, and would lose the others.
             name = self._arguments["server_settings"].pop("application_name")
@@ -75,6 +76,7 @@ class Opener:
         server.expires = monotonic() + self._options.max_lifetime * (1 - random.random() * _LIFETIME_JITTER)  # noqa: S311 - no secret
         server.settings_of_transactions = self._settings_of_transactions
         server.column_types = self._column_types
+        server.planned = self._planned
         server.patience = server.usual_patience = self.patience
         server.target = self._hosts.target
         return server
