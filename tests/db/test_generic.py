@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -52,10 +52,10 @@ async def things(db: Database) -> Database:
 
 
 @pytest.fixture
-def bound(write_queries: Callable[[str], Queries]) -> Callable[[str, list[object]], Callable[[Any], Any]]:
+def bound(write_queries: Callable[[str], Queries]) -> Callable[[str, Sequence[object]], Callable[[Any], Any]]:
     """Runs the statement by a bound function on an executor."""
 
-    def bind(statement: str, values: list[object]) -> Callable[[Any], Any]:
+    def bind(statement: str, values: Sequence[object]) -> Callable[[Any], Any]:
         queries = write_queries(f"-- name: go\n{statement.format(':value')};")
         namespace: dict[str, Any] = {"kind": type(values[0])}
         source = "async def go(db: object, *, value: kind) -> None: ..."
@@ -72,12 +72,12 @@ def bound(write_queries: Callable[[str], Queries]) -> Callable[[str, list[object
     return bind
 
 
-Bound = Callable[[str, list[object]], Callable[[Any], Any]]
+Bound = Callable[[str, Sequence[object]], Callable[[Any], Any]]
 
 
 @pytest.mark.parametrize(("statement", "values"), REFUSED + NAMED_ONLY)
 async def test_what_has_no_plan_for_any_arguments_is_refused_every_time(
-    things: Database, bound: Bound, statement: str, values: list[object]
+    things: Database, bound: Bound, statement: str, values: Sequence[object]
 ) -> None:
     run = bound(statement, values)
 
@@ -91,7 +91,7 @@ async def test_what_has_no_plan_for_any_arguments_is_refused_every_time(
 
 @pytest.mark.parametrize(("statement", "values"), ALLOWED)
 async def test_what_has_a_plan_runs_seven_times(
-    things: Database, bound: Bound, statement: str, values: list[object]
+    things: Database, bound: Bound, statement: str, values: Sequence[object]
 ) -> None:
     run = bound(statement, values)
 
@@ -103,7 +103,7 @@ async def test_what_has_a_plan_runs_seven_times(
 
 
 @pytest.mark.parametrize(("statement", "values"), REFUSED)
-async def test_raw_sql_is_refused_at_its_first_run(things: Database, statement: str, values: list[object]) -> None:
+async def test_raw_sql_is_refused_at_its_first_run(things: Database, statement: str, values: Sequence[object]) -> None:
     sql = statement.format("$1")
 
     async with things.acquire() as connection:
@@ -118,7 +118,7 @@ async def test_raw_sql_is_refused_at_its_first_run(things: Database, statement: 
 
 
 @pytest.mark.parametrize(("statement", "values"), ALLOWED)
-async def test_raw_sql_with_a_plan_runs_seven_times(things: Database, statement: str, values: list[object]) -> None:
+async def test_raw_sql_with_a_plan_runs_seven_times(things: Database, statement: str, values: Sequence[object]) -> None:
     async with things.transaction() as tx:
         for _ in range(7):
             await tx.fetch(statement.format("$1"), *values)
