@@ -18,7 +18,7 @@ import functools
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import asyncpg
 
@@ -26,6 +26,7 @@ from app.db.annotations import Reason
 from app.db.binding import compile_function
 from app.db.effects import effects_of
 from app.db.errors import BadArgument, BinderyError, BindingError, Conflict, NotFound
+from app.db.refused import bad_argument
 from app.db.rows import RowType
 from app.db.shapes import Shape, shape_of
 from app.db.signature import Signature, read_signature, where
@@ -155,6 +156,10 @@ class Query:
         return None if position is None else self.statement.locate(int(position) - 1).report(str(error))
 
     def _translated(self, error: Exception, arguments: tuple[object, ...]) -> Exception | None:
+        if not isinstance(error, asyncpg.PostgresError):
+            return None
+        if own := bad_argument(self.function, self.parameters, arguments, error):
+            return own
         if isinstance(error, asyncpg.UniqueViolationError):
             field = self.conflicts.get(error.constraint_name or "")
             return Conflict(field) if field else None
@@ -164,35 +169,7 @@ class Query:
         if isinstance(error, asyncpg.SyntaxOrAccessError) and error.position:
             # A migration renamed or dropped what the prepared statement names; a function's own error has no position.
             return self.refused(error)
-        return self._bad_argument(error, arguments) if isinstance(error, asyncpg.DataError) else None
-
-    def _bad_argument(self, error: asyncpg.DataError, arguments: tuple[object, ...]) -> BadArgument | None:
-        """Which argument the driver or the server could not take: the driver says `$2`, the server only "0x00"."""
-        if isinstance(error, asyncpg.CharacterNotInRepertoireError):
-            for name, value in zip(self.parameters, arguments, strict=True):
-                if "\0" in _text_in(value):
-                    return BadArgument(self.function, name, "contains a NUL character, which text cannot hold")
-            return None
-        marker = str(error).partition(": ")[0]
-        number = marker.removeprefix("invalid input for query argument $")
-        if marker == number or not number.isdecimal():
-            return None
-        return BadArgument(self.function, self.parameters[int(number) - 1], _reason(error.__cause__))
-
-
-def _text_in(value: Any) -> str:
-    """All text inside a value, however nested; what is not text counts as none."""
-    if isinstance(value, (list, tuple)):
-        return "".join(map(_text_in, cast("Sequence[Any]", value)))
-    return value if isinstance(value, str) else ""
-
-
-def _reason(cause: BaseException | None) -> str:
-    """Why the driver refused a value: `value out of int64 range`; never the value, which may be secret or huge."""
-    if isinstance(cause, UnicodeEncodeError):
-        return cause.reason
-    # These two speak of types and ranges; a ValueError quotes what it was given.
-    return str(cause) if isinstance(cause, (TypeError, OverflowError)) else "is not a value of this type"
+        return None
 
 
 class Queries:
