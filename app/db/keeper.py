@@ -85,11 +85,12 @@ class Keeper:
 
     async def _until_due(self) -> None:
         """Wait until something changed, or until the next look is due."""
+        # Not asyncio.timeout(): what it forgets on its way out would cancel this task for good.
+        timer = asyncio.get_running_loop().call_later(self._pause(), self._lease.changed.set)
         try:
-            async with asyncio.timeout(self._pause()):
-                await self._lease.changed.wait()
-        except TimeoutError:
-            return
+            await self._lease.changed.wait()
+        finally:
+            timer.cancel()
 
     def _pause(self) -> float:
         """Seconds until the next look."""

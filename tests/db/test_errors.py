@@ -268,7 +268,9 @@ async def test_a_value_that_the_server_refuses_is_a_bad_argument_that_does_not_t
     assert not any(part in str(error) for part in ("hunter2", "4711"))
 
 
-async def test_the_argument_is_named_where_the_server_shows_values_in_its_context(load: Load, database_url: str) -> None:
+async def test_the_argument_is_named_where_the_server_shows_values_in_its_context(
+    load: Load, database_url: str
+) -> None:
     async with Database(database_url, server_settings={"log_parameter_max_length_on_error": "9"}) as db:
         async with db.acquire() as connection:
             await connection.execute(CONTEXT_TYPES)
