@@ -8,11 +8,12 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from app.db.codecs import DriverConnection, know_builtin_types
 from app.db.deadline import seconds_until
-from app.db.drift import refuse_changed_types
+from app.db.drift import Type, refuse_changed_types
 from app.db.generic import REFUSED, generic_explain, is_refusal, is_suspicious, mend
 from app.db.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
 from app.db.prepared import Prepared
 from app.db.queries import Query
+from app.db.search_path import CURRENT_PATH, StatementsByPath, may_change_path
 from app.db.shapes import Shape, is_own_compound, load_shapes
 
 # How many texts are remembered to have a plan; raw SQL may differ every time.
@@ -32,14 +33,64 @@ class CachingConnection(DriverConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.prepared: dict[Query, Prepared] = {}
-        self.column_types: dict[Query, dict[str, str]] = {}
+        self._by_path = StatementsByPath()
+        self.prepared = self._by_path.usual
+        self._path_is_known = True
+        self.column_types: dict[Query, dict[str, Type]] = {}
         self.planned: set[str] = set()
         self._shapes: dict[int, Shape] = {}
         self._naming: str | None = None
 
     async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
+        if self.prepared is not self._by_path.usual and (found := await self._find_prepared(query, ends)):
+            return found
+        prepared = await self._prepare_anew(query, ends)
+        if not prepared.depends_on_path:
+            self._by_path.usual[query] = prepared
+        elif not self._path_is_known:
+            if may_change_path(query.text):
+                # What it is prepared for may be over once it has run.
+                return prepared
+            await self._know_path(ends)
+        self.prepared[query] = prepared
+        return prepared
+
+    async def _find_prepared(self, query: Query, ends: float | None) -> Prepared | None:
+        """The statement if it was prepared before, for any search path or for the present one."""
+        found = self._by_path.usual.get(query)
+        if found and found.depends_on_path:
+            if self._path_is_known or may_change_path(query.text):
+                return None
+            await self._know_path(ends)
+            return self.prepared.get(query)
+        if found:
+            self.prepared[query] = found
+        return found
+
+    async def _know_path(self, ends: float | None) -> None:
+        self.prepared = self._by_path.of(await self.fetchval(CURRENT_PATH, timeout=seconds_until(ends)))
+        self._path_is_known = True
+
+    def path_may_have_changed(self) -> None:
+        """Take no statement for right whose types depend on the search path, before it was looked at."""
+        driver: Any = self
+        self.prepared, self._path_is_known = {}, False
+        driver._drop_local_statement_cache()
+
+    def path_is_usual(self) -> None:
+        """The search path is that of a new session again."""
+        if self.prepared is not self._by_path.usual:
+            driver: Any = self
+            self.prepared, self._path_is_known = self._by_path.usual, True
+            driver._drop_local_statement_cache()
+
+    @property
+    def has_usual_path(self) -> bool:
+        """Whether nothing has set the search path, as far as texts say."""
+        return self.prepared is self._by_path.usual
+
+    async def _prepare_anew(self, query: Query, ends: float | None) -> Prepared:
         self._naming = query.text
         try:
             statement = await self.prepare(query.text, timeout=seconds_until(ends))
@@ -52,10 +103,9 @@ class CachingConnection(DriverConnection):
             self._naming = None
         if query.text not in self.planned:
             await self._plan_statement(query, len(statement.get_parameters()), ends)
-        refuse_changed_types(self.column_types, query, statement.get_attributes())
+        await refuse_changed_types(self, self.column_types, query, statement.get_attributes())
         types = [*statement.get_parameters(), *(column.type for column in statement.get_attributes())]
-        prepared = self.prepared[query] = Prepared(statement, query, self._protocol, await self.shapes_of(types))
-        return prepared
+        return Prepared(statement, query, self._protocol, await self.shapes_of(types))
 
     async def _plan_statement(self, query: Query, parameters: int, ends: float | None) -> None:
         """Let the server plan a named statement for any arguments; BindingError where it refuses to."""
@@ -105,8 +155,14 @@ class CachingConnection(DriverConnection):
     async def forget_types(self) -> None:
         """Drop what is cached of types and statements, on this connection and asyncpg's part of it on all of them."""
         self.prepared.clear()
+        self._by_path.clear()
         self.planned.clear()
         await self.reload_schema_state()
+
+    def forget_query(self, query: Query) -> None:
+        """Drop one statement, so that whoever asks next prepares it anew."""
+        self.prepared.pop(query, None)
+        self._by_path.forget(query)
 
     def _drop_local_type_cache(self) -> None:
         driver: Any = super()
@@ -162,4 +218,5 @@ class CachingConnection(DriverConnection):
         """Drop what is cached of statements, since they are gone from the session."""
         driver: Any = super()
         self.prepared.clear()
+        self._by_path.clear()
         driver._drop_local_statement_cache()

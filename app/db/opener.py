@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from app.db.codecs import DriverConnection, set_codecs
+from app.db.drift import Type
 from app.db.errors import DatabaseUnavailable, SessionStateRefused
 from app.db.hosts import Hosts
 from app.db.options import PoolOptions
@@ -50,7 +51,7 @@ class Opener:
         }
         self.patience = patience(server_settings["statement_timeout"])
         self._settings_of_transactions = ""
-        self._column_types: dict[Query, dict[str, str]] = {}
+        self._column_types: dict[Query, dict[str, Type]] = {}
         self._planned: set[str] = set()
         if pgbouncer:
             # PgBouncer refuses settings that it does not know when a client connects, and would lose the others.

@@ -34,7 +34,7 @@ class BouncedConnection(ServerConnection):
         """Prepare a named statement for this one time; SessionStateRefused where it would outlive its transaction."""
         _refuse_session_state(query.text)
         prepared = await super().prepare_query(query, ends)
-        self.prepared.clear()
+        self.forget_query(query)
         return prepared
 
     def get_reset_query(self) -> str:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from asyncpg.prepared_stmt import PreparedStatement
 
+from app.db.search_path import depends_on_path
+
 if TYPE_CHECKING:
     from asyncpg import Record
 
@@ -18,7 +20,17 @@ class Prepared:
     BindingError where they do not fit.
     """
 
-    __slots__ = ("_bind_execute", "_build", "_guards", "_query", "_state", "has_columns", "statement", "types")
+    __slots__ = (
+        "_bind_execute",
+        "_build",
+        "_guards",
+        "_query",
+        "_state",
+        "depends_on_path",
+        "has_columns",
+        "statement",
+        "types",
+    )
 
     def __init__(
         self, statement: "PreparedStatement[Record]", query: "Query", protocol: Any, known: "Mapping[int, Shape]"
@@ -30,6 +42,7 @@ class Prepared:
         self._guards = query.guards(self.types, known)
         self._build = query.list_builder(columns, known)
         self.has_columns = bool(columns)
+        self.depends_on_path = depends_on_path([*self.types, *(column.type for column in columns)])
         # asyncpg closes a statement on the server when this object goes.
         self.statement = statement
         # Its fetch() comes here through three more coroutines, which cost a fifth of the time that a row takes. The

@@ -16,6 +16,7 @@ from app.db.hosts import READ_ONLY, WRITABLE
 from app.db.outdated import unknown_type
 from app.db.patience import mentions_limit, raised_patience
 from app.db.queries import Query
+from app.db.search_path import may_change_path
 from app.db.transaction import DRIVER_ERRORS, Isolation, TransactionBlock
 
 if TYPE_CHECKING:
@@ -267,6 +268,9 @@ class ServerConnection(CachingConnection):
         """The transaction is over, however it ended."""
         self.failure = self._top_xact = None
         self.read_only_block = False
+        if not self.has_usual_path:
+            # What was set for the transaction is over, what was set for the session is not.
+            self.path_may_have_changed() if self.dirty else self.path_is_usual()
 
     def lost_by(self, error: Exception, step: str) -> DatabaseUnavailable | None:
         """The error for a connection that broke in this step, which is then not lent again; None if it still works."""
@@ -297,6 +301,8 @@ class ServerConnection(CachingConnection):
     def touch_session(self, sql: str) -> None:
         """This text may change settings of the session, its limit for statements among them."""
         self.dirty = True
+        if may_change_path(sql):
+            self.path_may_have_changed()
         if mentions_limit(sql):
             self.patience = raised_patience(sql, self.patience)
 
@@ -339,6 +345,7 @@ class ServerConnection(CachingConnection):
             await self.execute("rollback")
         await self.reset()
         self.patience = self.usual_patience
+        self.path_is_usual()
         self.dirty = False
 
 

@@ -46,7 +46,7 @@ class Rows:
                     await self._open()
         except BaseException as error:
             # A migration may have changed the columns: whoever asks next gets the statement prepared anew.
-            server.prepared.pop(query, None)
+            server.forget_query(query)
             server.raise_translated(error, query, self._arguments)
             raise
         await self._fetch()

@@ -9,6 +9,7 @@ import asyncpg
 
 from app.db.errors import BadArgument, CommitUnknown, ConnectionBusy, DatabaseUnavailable, TransactionAborted
 from app.db.patience import raised_patience
+from app.db.search_path import may_change_path
 
 if TYPE_CHECKING:
     from app.db.server_connection import ServerConnection
@@ -113,6 +114,8 @@ class TransactionBlock:
         if options.settings:
             self._patience = server.patience
             server.patience = raised_patience(options.settings, server.patience)
+            if may_change_path(options.settings):
+                server.path_may_have_changed()
 
     async def _set_savepoint(self) -> None:
         server = self._server
@@ -160,6 +163,8 @@ class TransactionBlock:
             raise
         if self._savepoint:
             server.failure, server.in_doubt = self._outer
+            if not server.has_usual_path:
+                server.path_may_have_changed()
 
 
 def aborted(what: str, failure: BaseException | None) -> TransactionAborted:
