@@ -25,6 +25,7 @@ from app.db.errors import (
 from app.db.notifications import Gap, Notification
 from app.db.queries import Executor, Queries
 from app.db.reload import reload_on_change
+from app.db.server import is_server_unfit
 
 __all__ = [
     "BadArgument",
@@ -51,5 +52,6 @@ __all__ = [
     "TooManyRows",
     "TransactionAborted",
     "WrongEventLoop",
+    "is_server_unfit",
     "reload_on_change",
 ]

@@ -34,6 +34,14 @@ def _has_port(host: str) -> bool:
     return host.startswith("/") or ":" in host.rpartition("]")[2]
 
 
+def is_server_unfit(error: Exception) -> bool:
+    """Whether the server refused for a reason of its own, such as a full disk; nothing of what it refused was done.
+
+    25006: it takes no writes; class 53: it has no disk space, memory or connections left, or reached a limit.
+    """
+    return isinstance(error, asyncpg.ReadOnlySQLTransactionError | asyncpg.InsufficientResourcesError)
+
+
 def connect_error(dsn: str, error: Exception) -> DatabaseUnavailable:
     """What a failed connection attempt means and what to try."""
     explain = _refused if isinstance(error, asyncpg.PostgresError) else _unreached

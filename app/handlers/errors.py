@@ -18,6 +18,7 @@ from app.db import (
     NotFound,
     PoolTimeout,
     StatementTimeout,
+    is_server_unfit,
 )
 from app.security import InvalidToken, PasswordsBusy
 
@@ -111,6 +112,10 @@ def _unknown(error: CommitUnknown | DatabaseUnavailable) -> Response:
     return error_response(503, {"database": ["was lost; the change may be stored or not, look before you repeat it"]})
 
 
+def _crashed() -> Response:
+    return error_response(500, {"server": ["failed; its log says why"]})
+
+
 # The one table: what is raised anywhere below a handler, and what the client sees of it.
 ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     RequestError: lambda error: error_response(error.status, error.errors),
@@ -125,7 +130,7 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     PasswordsBusy: _unavailable,
     HTTPException: _http_exception,
     ClientDisconnect: lambda _: error_response(400, {"body": ["was not sent to its end"]}),
-    Exception: lambda _: error_response(500, {"server": ["failed; its log says why"]}),
+    Exception: lambda error: _unavailable(error) if is_server_unfit(error) else _crashed(),
 }
 
 
@@ -149,7 +154,8 @@ class AnswerCrashes:
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
-            logger.exception("%s %s failed", scope["method"], scope["path"])
+            if not is_server_unfit(error):
+                logger.exception("%s %s failed", scope["method"], scope["path"])
             await ANSWERS[Exception](error)(scope, receive, send)
 
 

@@ -125,7 +125,7 @@ def _user_response(request: Request, user: User, status: int = 200) -> Response:
 async def _naming_all_that_is_taken(
     db: Database, user_id: int | None, username: str | None, email: str | None
 ) -> AsyncGenerator[None]:
-    """Name both fields where both are taken: PostgreSQL tells of the first constraint that is violated, and stops."""
+    """Name both fields where both are taken: the server tells of the first constraint that is violated, and stops."""
     try:
         yield
     except Conflict as conflict:

@@ -10,3 +10,9 @@ queries = Queries(SQL / "health.sql")
 async def list_applied_migrations(db: Executor) -> list[str]:
     """The ids of the migrations that were applied; BindingError where there never was one."""
     ...
+
+
+@queries.bind
+async def delete_nothing(db: Executor) -> None:
+    """Return if the server takes writes; its error, for which `is_server_unfit()` is true, if it is read only."""
+    ...

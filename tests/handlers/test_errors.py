@@ -229,3 +229,72 @@ class TestLostUnderWay:
         assert fields_at_fault(answer) == (503, {"database"})
         assert "look before you repeat it" in answer.text
         assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize("code", ["53000", "53100", "53200", "53300", "53400"])
+async def test_what_the_server_lacks_the_room_for_may_be_tried_again_later(
+    ann: Person, db: Database, code: str
+) -> None:
+    await db.execute(
+        "create function refuse() returns trigger language plpgsql as"
+        f" $$begin raise exception 'PostgreSQL is full' using errcode = '{code}'; end$$;"
+        "create constraint trigger refuse after insert on articles initially deferred"
+        " for each row execute function refuse();"
+        "create trigger refuse before insert on comments for each row execute function refuse()"
+    )
+
+    # At COMMIT, and at the statement.
+    refused = await ann.post("/api/articles", {"article": {"title": "T", "description": "D", "body": "B"}})
+
+    assert fields_at_fault(refused) == (503, {"database"})
+    assert int(refused.headers["retry-after"]) > 0
+    assert "postgres" not in refused.text.lower()
+    assert await db.fetchval("select count(*) from articles") == 0
+
+    await db.execute("drop trigger refuse on articles")
+    path = f"/api/articles/{(await ann.writes('Dragons'))['slug']}/comments"
+    assert fields_at_fault(await ann.post(path, {"comment": {"body": "B"}})) == (503, {"database"})
+    assert (await ann.get(path)).json() == {"comments": []}
+
+
+class TestReadOnlyServer:
+    """With a server that takes no writes, as after it lost its role."""
+
+    @pytest.fixture
+    async def settings(self, settings: Settings, db: Database) -> Settings:
+        await self.set_read_only(db, "on")
+        return settings.model_copy(update={"db_pool_size": 1, "db_max_overflow": 0})
+
+    @staticmethod
+    async def set_read_only(db: Database, state: str) -> None:
+        name = await db.fetchval("select current_database()")
+        await db.execute(f'alter database "{name}" set default_transaction_read_only = {state}')
+
+    async def test_reads_are_served_and_writes_may_be_tried_again_until_it_takes_them(
+        self, client: httpx2.AsyncClient, db: Database
+    ) -> None:
+        body = {"user": {"username": "ann", "email": "ann@example.com", "password": "correct horse"}}
+        refused = await client.post("/api/users", json=body)
+
+        assert fields_at_fault(refused) == (503, {"database"})
+        assert int(refused.headers["retry-after"]) > 0
+        assert (await client.get("/api/tags")).status_code == 200
+
+        await self.set_read_only(db, "off")
+        async with asyncio.timeout(30):
+            while (answer := await client.post("/api/users", json=body)).status_code == 503:
+                await asyncio.sleep(0.01)
+        assert answer.status_code == 201
+
+    async def test_the_service_is_not_ready_until_it_takes_writes(
+        self, client: httpx2.AsyncClient, db: Database
+    ) -> None:
+        ready = await client.get("/health/ready")
+
+        assert (ready.status_code, ready.json()["reason"]) == (503, "the database takes no writes")
+        assert (await client.get("/health/live")).status_code == 200
+
+        await self.set_read_only(db, "off")
+        async with asyncio.timeout(30):
+            while (await client.get("/health/ready")).status_code == 503:
+                await asyncio.sleep(0.01)
