@@ -9,6 +9,7 @@ import asyncpg
 
 from app.db.annotations import Reason, members, refusal
 from app.db.arguments import doubtful
+from app.db.conversions import Conversion, conversions
 from app.db.errors import BadRow, BindingError
 from app.db.fields import fields_of
 from app.db.lexer import Kind, Token, tokenize
@@ -93,11 +94,12 @@ class Copying:
         self._annotations = [hints[column] for column in target.columns]
         self._check_types(types)
         self._guards = guards(self._annotations, types)
+        self._conversions = conversions(self._annotations, types)
 
     def records(self, rows: Iterable[Any] | AsyncIterable[Any]) -> Iterator[Any] | AsyncIterator[Any]:
         """The rows as tuples in the order of the columns; BadRow for a value that its field does not allow."""
         is_async = isinstance(rows, AsyncIterable)
-        return _compiled(self, self._annotations, self._guards, is_async=is_async)(rows)
+        return _compiled(self, self._annotations, self._conversions, self._guards, is_async=is_async)(rows)
 
     def doubt(self, index: int, variable: str, names: OwnNames) -> str:
         """Source of a condition that is true where a value has to be looked at; "" where the driver does."""
@@ -201,7 +203,12 @@ def _failed(server: "ServerConnection", copying: Copying, error: BaseException) 
 
 
 def _compiled(
-    copying: Copying, annotations: Sequence[Any], guards: Sequence[tuple[int, Reason]], *, is_async: bool
+    copying: Copying,
+    annotations: Sequence[Any],
+    conversions: Sequence[tuple[int, Conversion]],
+    guards: Sequence[tuple[int, Reason]],
+    *,
+    is_async: bool,
 ) -> Callable[..., Any]:
     """A generator function that looks at each value once and yields tuples: all that Python does for a row."""
     names = OwnNames()
@@ -212,6 +219,8 @@ def _compiled(
         if doubt := copying.doubt(index, f"v{index}", names):
             reason = names.add(refusal(annotation), "reason")
             lines.append(f"if {doubt}: {refuse}(number, {index}, {reason}, v{index})")
+    for index, convert in conversions:
+        lines.append(f"v{index} = {names.add(convert, 'convert')}(v{index})")
     for index, guard in guards:
         lines.append(f"{refuse}(number, {index}, {names.add(guard, 'guard')}, v{index})")
     lines.append(f"yield ({''.join(f'v{index}, ' for index in range(len(annotations)))})")

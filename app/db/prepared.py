@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from asyncpg.prepared_stmt import PreparedStatement
 
+from app.db.conversions import conversions, converted
 from app.db.search_path import depends_on_path
+from app.db.shapes import shape_of
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -23,7 +25,9 @@ class Prepared:
     __slots__ = (
         "_bind_execute",
         "_build",
+        "_conversions",
         "_guards",
+        "_is_checked",
         "_query",
         "_state",
         "depends_on_path",
@@ -39,7 +43,10 @@ class Prepared:
         self._query = query
         # Of the parameters. asyncpg does not know them any more once it was told to forget types.
         self.types = statement.get_parameters()
-        self._guards = query.guards(self.types, known)
+        shapes = [shape_of(pg_type, known) for pg_type in self.types]
+        self._guards = query.guards(shapes)
+        self._conversions = conversions(query.annotations, shapes)
+        self._is_checked = bool(self._guards or self._conversions)
         self._build = query.list_builder(columns, known)
         self.has_columns = bool(columns)
         self.depends_on_path = depends_on_path([*self.types, *(column.type for column in columns)])
@@ -54,14 +61,18 @@ class Prepared:
         self, arguments: tuple[object, ...], timeout: float | None
     ) -> "Awaitable[tuple[list[Record], bytes, bool]]":
         """Send it: the records, the command tag, and whether those are all; BadArgument for a value it cannot take."""
-        if self._guards:
-            self._query.refuse(arguments, self._guards)
+        if self._is_checked:
+            arguments = self._checked(arguments)
         return self._bind_execute(self._state, arguments, "", 0, True, timeout)
 
     def cursor(self, arguments: tuple[object, ...]) -> Any:
         """asyncpg's cursor factory for a stream; BadArgument for a value that the statement cannot take."""
+        return self.statement.cursor(*self._checked(arguments))
+
+    def _checked(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+        arguments = converted(arguments, self._conversions)
         self._query.refuse(arguments, self._guards)
-        return self.statement.cursor(*arguments)
+        return arguments
 
     def rows(self, records: "Sequence[Record]", tag: bytes = b"") -> list[Any]:
         """The records as rows; without columns the number of rows that the statement touched."""

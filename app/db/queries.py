@@ -118,9 +118,8 @@ class Query:
             raise self.fault(str(error)) from None
         return build
 
-    def guards(self, types: Sequence[asyncpg.Type], known: Mapping[int, Shape]) -> list[tuple[int, Reason]]:
+    def guards(self, shapes: Sequence[Shape]) -> list[tuple[int, Reason]]:
         """The tests that refuse() makes of values which annotations leave open; BindingError where types differ."""
-        shapes = [shape_of(pg_type, known) for pg_type in types]
         for name, annotation, shape in zip(self.parameters, self.annotations, shapes, strict=True):
             if problem := parameter_problem(annotation, shape):
                 raise self.fault(f"argument {name!r} {problem}")

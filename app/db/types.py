@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.annotations import Reason, element, members, refusal
+from app.db.conversions import composite_fields
 from app.db.shapes import Shape
 
 READS: dict[str, type] = {
@@ -28,6 +29,10 @@ _KNOWN = frozenset(READS.values())
 
 def parameter_problem(annotation: Any, shape: Shape) -> str | None:
     """Why an argument that is annotated so does not fit a parameter of this type; None where it may."""
+    if shape.name == "record":
+        return "is a record without a type here: cast it to a composite, `:name::type`"
+    if problem := _composite_problem(annotation, shape):
+        return problem
     for inner, of in _leaves(annotation, shape):
         allowed = {READS[of.name], *_WRITES.get(of.name, ())} if of.name in READS else _KNOWN
         kinds = [_kind(member) for member in members(inner)]
@@ -65,11 +70,35 @@ def _leaves(annotation: Any, shape: Shape) -> Iterable[tuple[Any, Shape]]:
         # An array may have several dimensions, whatever its type says.
         is_nested = _has_arrays(arrays[0]) and shape.of.kind == "scalar"
         yield from _leaves(arrays[0], shape if is_nested else shape.of)
+    elif shape.kind == "composite" and (fields := composite_fields(annotation)):
+        for name, of in shape.attributes:
+            yield from _leaves(fields.get(name, Any), of)
     elif shape.kind == "composite" and (parts := _parts(annotation, len(shape.attributes))):
         for part, (_, of) in zip(parts, shape.attributes, strict=True):
             yield from _leaves(part, of)
     elif not (shape.kind == "array" and arrays):
         yield annotation, shape
+
+
+def _composite_problem(annotation: Any, shape: Shape) -> str | None:
+    """Why a dataclass does not fit a composite, or one in an array those in it; None where it does."""
+    for member in members(annotation):
+        if shape.kind == "array" and shape.of and (of := element(member)) is not None:
+            return _composite_problem(of, shape.of)
+    fields = composite_fields(annotation)
+    if not fields:
+        return None
+    if shape.kind != "composite":
+        # A type that only its codec knows may take one.
+        is_known = shape.kind != "scalar" or shape.name in READS or shape.name in {"json", "jsonb"}
+        return f"is {shape.name} here, and a dataclass is sent as a composite" if is_known else None
+    attributes = dict(shape.attributes)
+    faults = [f"no field for attribute {name!r}" for name in attributes if name not in fields]
+    faults += [f"no attribute for field {name!r}" for name in fields if name not in attributes]
+    if faults:
+        return f"does not fit the composite {shape.name}: {'; '.join(faults)}"
+    inner = ((name, _composite_problem(fields[name], of)) for name, of in shape.attributes)
+    return next((f"has a field {name!r} that {problem}" for name, problem in inner if problem), None)
 
 
 def _parts(annotation: Any, count: int) -> tuple[Any, ...]:
@@ -202,6 +231,8 @@ def _kind(member: Any) -> Any:
     """The class that decides; None for what is no class, and for None itself."""
     if member is type(None) or not isinstance(member, type):
         return None
-    if issubclass(member, Enum):
-        return next((kind for kind in (str, int) if issubclass(member, kind)), member)
-    return cast("Any", member)
+    if not issubclass(member, Enum):
+        return cast("Any", member)
+    mixed_in = next((kind for kind in (str, int) if issubclass(member, kind)), None)
+    values: set[Any] = {type(each.value) for each in member}
+    return mixed_in or (values.pop() if len(values) == 1 else member)
