@@ -1,12 +1,12 @@
 """What a connection keeps of types and statements, and how it drops that once a migration has made it wrong."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
-from app.db.codecs import DriverConnection, know_builtin_types
+from app.db.codecs import Codecs, DriverConnection, know_builtin_types, set_codecs
 from app.db.deadline import seconds_until
 from app.db.drift import Type, refuse_changed_types
 from app.db.generic import REFUSED, generic_explain, is_refusal, is_suspicious, mend
@@ -40,6 +40,8 @@ class CachingConnection(DriverConnection):
         self.planned: set[str] = set()
         self._shapes: dict[int, Shape] = {}
         self._naming: str | None = None
+        self.codecs: Codecs | None = None
+        self._codecs_are_due = False
 
     async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement; BindingError where the server does not understand it or its columns do not fit."""
@@ -169,15 +171,43 @@ class CachingConnection(DriverConnection):
         driver._drop_local_type_cache()
         self._shapes.clear()
         know_builtin_types(self)
+        # An extension that was created anew has other types.
+        self._codecs_are_due = self.codecs is not None
+
+    async def set_codecs_again(self) -> None:
+        """Set the codecs of extension types for the types that there are now."""
+        self._codecs_are_due = False
+        try:
+            await set_codecs(self, self.codecs)
+        except Exception as error:
+            self._codecs_are_due = True
+            error.add_note("in the function that was given to the Database as `codecs`")
+            raise
 
     async def _prepare(self, query: str, *, use_cache: bool = False, **options: Any) -> Any:
         """asyncpg's, always anew: its COPY, which alone asks for the cache, would go on with a column's former type."""
         driver: Any = super()
+        if self._codecs_are_due:
+            await self.set_codecs_again()
         prepared: PreparedStatement[asyncpg.Record] = await driver._prepare(query, **options)
         if use_cache and may_change_in_place(column.type for column in prepared.get_attributes()):
             self._drop_local_type_cache()
             prepared = await driver._prepare(query, **options)
         return prepared
+
+    def _execute(self, *args: Any, **options: Any) -> Awaitable[Any]:
+        """asyncpg's, for raw SQL; codecs that are due are set first."""
+        return (
+            self._execute_with_codecs(*args, **options) if self._codecs_are_due else self._execute_now(*args, **options)
+        )
+
+    def _execute_now(self, *args: Any, **options: Any) -> Awaitable[Any]:
+        driver: Any = super()
+        return driver._execute(*args, **options)
+
+    async def _execute_with_codecs(self, *args: Any, **options: Any) -> Any:
+        await self.set_codecs_again()
+        return await self._execute_now(*args, **options)
 
     async def _get_statement(self, query: str, timeout: float | None, **options: Any) -> Any:
         """asyncpg's, for whatever is prepared; raw SQL that may have no plan for any arguments is planned first."""

@@ -1,7 +1,7 @@
 """What every connection knows of types before its first statement."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     DriverConnection = asyncpg.Connection[asyncpg.Record]
 else:  # asyncpg's classes are generic to the type checker only
     DriverConnection = asyncpg.Connection
+
+Codecs = Callable[[DriverConnection], Awaitable[object]]
+"""A function that sets codecs of extension types on a new connection, by asyncpg's set_type_codec()."""
 
 _JSONB_VERSION = b"\x01"
 # Name, number and the number of its bounds or elements. PostgreSQL never gives these numbers to other types.
@@ -37,13 +40,17 @@ _ARRAYS = """
 """
 
 
-async def set_codecs(connection: DriverConnection) -> None:
-    """json and jsonb come and go as Python values; asyncpg itself leaves them text.
+async def set_codecs(connection: DriverConnection, own: Codecs | None = None) -> None:
+    """Those of json and jsonb, and what `own` sets.
+
+    json and jsonb come and go as Python values; asyncpg itself leaves them text.
 
     In binary form: asyncpg cannot read or write composites, records and COPY with a type in text form.
     """
     await connection.set_type_codec("json", schema="pg_catalog", encoder=_json, decoder=json.loads, format="binary")
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_jsonb, decoder=_from_jsonb, format="binary")
+    if own is not None:
+        await own(connection)
     know_builtin_types(connection)
 
 

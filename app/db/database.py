@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.db.codecs import Codecs
 from app.db.connection import Connection, Loan, TransactionLoan
 from app.db.deadline import Deadline, seconds_until
 from app.db.errors import DatabaseUnavailable, NotConnected
@@ -45,7 +46,8 @@ class Database:
     `dsn` is a URL that asyncpg understands. docs/pool.md has a table of all settings; all times are in seconds.
     `password`, if not in the URL, is a string, a file whose first line it is, or a function (a coroutine function, too)
     that returns it: file and function are read for each new connection. `server_settings` are PostgreSQL's own, for
-    every session. `pgbouncer` says that the URL leads to a PgBouncer in transaction mode.
+    every session. `pgbouncer` says that the URL leads to a PgBouncer in transaction mode. `codecs` is a coroutine
+    function that sets codecs of extension types on each new connection, by asyncpg's set_type_codec().
 
     Passed to a bound function it runs one statement, committed by itself, on any idle connection.
     """
@@ -71,6 +73,7 @@ class Database:
         server_settings: Mapping[str, str] | None = None,
         password: Password | None = None,
         pgbouncer: bool = False,
+        codecs: Codecs | None = None,
     ) -> None:
         self.dsn = dsn
         self.options = PoolOptions(
@@ -96,6 +99,7 @@ class Database:
         patience(self._server_settings["statement_timeout"])
         self._password = password
         self._pgbouncer = pgbouncer
+        self._codecs = codecs
         self._lease: Lease | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._connecting = False
@@ -319,6 +323,7 @@ class Database:
             password=self._password,
             server_settings=self._server_settings,
             pgbouncer=self._pgbouncer,
+            codecs=self._codecs,
         )
 
     def _patience(self, ends: float | None) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from app.db.codecs import DriverConnection, set_codecs
+from app.db.codecs import Codecs, set_codecs
 from app.db.drift import Type
 from app.db.errors import DatabaseUnavailable, SessionStateRefused
 from app.db.hosts import Hosts
@@ -17,7 +17,7 @@ from app.db.options import PoolOptions
 from app.db.patience import patience
 from app.db.pgbouncer import BouncedConnection
 from app.db.queries import Query
-from app.db.server import connect_error
+from app.db.server import connect_error, server_name
 from app.db.server_connection import ServerConnection
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ class Opener:
         password: Password | None,
         server_settings: Mapping[str, str],
         pgbouncer: bool,
+        codecs: Codecs | None = None,
     ) -> None:
         self.dsn = dsn
+        self._codecs = codecs
         self._options = options
         self._hosts = Hosts(dsn)
         connection_class = BouncedConnection if pgbouncer else ServerConnection
@@ -105,6 +107,19 @@ class Opener:
     async def _connect(self, dsn: str | None = None, **arguments: Any) -> Any:
         return await self._hosts.connect(**arguments)
 
+    async def _set_codecs(self, connection: Any) -> None:
+        connection.codecs = self._codecs
+        try:
+            # In a transaction, so that behind PgBouncer the driver's look at the types stays in one session.
+            async with connection.transaction():
+                await set_codecs(connection, self._codecs)
+        except ValueError as error:
+            # asyncpg's, for a type that is not there.
+            raise DatabaseUnavailable(
+                f"the codecs of a new connection to {server_name(self.dsn)} cannot be set: {error}; create the"
+                " extension in this database, or mend the function that was given as `codecs`"
+            ) from error
+
     async def _create_pool(self) -> "Pool[asyncpg.Record]":
         connect: Any = self._connect
         return await asyncpg.create_pool(
@@ -113,17 +128,11 @@ class Opener:
             max_size=self._options.max_size,
             max_inactive_connection_lifetime=0,
             max_queries=2**62,
-            init=_set_codecs,
+            init=self._set_codecs,
             connect=connect,
             timeout=self._options.connect_timeout,
             **self._arguments,
         )
-
-
-async def _set_codecs(connection: DriverConnection) -> None:
-    # In a transaction, so that behind PgBouncer the driver's look at the types stays in one session.
-    async with connection.transaction():
-        await set_codecs(connection)
 
 
 def _set_local(settings: Mapping[str, str]) -> str:

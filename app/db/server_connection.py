@@ -318,6 +318,12 @@ class ServerConnection(CachingConnection):
         """What makes the session as it was when it was opened; asyncpg's hook."""
         return super().get_reset_query() + _RESET
 
+    async def set_codecs_again(self) -> None:
+        """Set the codecs of extension types for the types that there are now; they are how a session begins."""
+        before = self.dirty, self.beyond_reset
+        await super().set_codecs_again()
+        self.dirty, self.beyond_reset = before
+
     async def set_type_codec(self, *args: Any, **options: Any) -> None:
         """asyncpg's; no reset undoes it."""
         self.give_up()

@@ -106,7 +106,7 @@ async def test_a_value_comes_back_as_it_was_sent(lines: Database, write_queries:
 
     @dataclass(frozen=True, slots=True)
     class Echo:
-        value: annotation
+        value: Any
 
     Echo.__annotations__["value"] = annotation
     get_echo = echo(write_queries, type_, annotation, Echo)
