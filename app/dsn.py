@@ -7,6 +7,8 @@ other the last. What this module writes means the same to both.
 
 from urllib.parse import parse_qsl, quote, unquote
 
+from app.db.address import understood
+
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgres+asyncpg", "postgresql+psycopg", "postgres+psycopg")
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 PARAMETERS = (
@@ -43,6 +45,10 @@ def normal_dsn(
         parameters["sslmode"] = tls_mode
     if tls_root_cert:
         parameters["sslrootcert"] = tls_root_cert
+    parameters = understood(parameters)
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise ValueError(_unknown(name))
     if parameters.get("sslmode", "prefer") not in TLS_MODES:
         raise ValueError(f"its sslmode is unknown; allowed: {', '.join(TLS_MODES)}")
     user, _, own_password = credentials.partition(":")
@@ -83,17 +89,14 @@ def _read_query(query: str) -> tuple[dict[str, str], dict[str, str]]:
             address["host"] += "," + value
         elif name in ADDRESS:
             address[name] = _one(name, address.get(name, ""), value)
-        elif name in PARAMETERS:
-            parameters[name] = _one(name, parameters.get(name, ""), value)
         else:
-            raise ValueError(_unknown(given))
+            parameters[name] = _one(given, parameters.get(name, ""), value)
     return address, parameters
 
 
 def _unknown(name: str) -> str:
-    hint = "; use DB_CONNECT_TIMEOUT instead" if name == "connect_timeout" else ""
     return (
-        f"has a parameter that asyncpg and psycopg do not both know: {name[:40]!r}{hint};"
+        f"has a parameter that asyncpg and psycopg do not both know: {name[:40]!r};"
         f" allowed: {', '.join((*ADDRESS, *PARAMETERS))}"
     )
 

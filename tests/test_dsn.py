@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import ssl
+from pathlib import Path
 
 import asyncpg
 import psycopg
@@ -60,13 +62,43 @@ def test_one_form_stands_for_each_way_of_writing(url: str, normal: str) -> None:
         ("postgresql://db/x?host=other", "host twice"),
         ("postgresql://db/x?dbname=y", "database twice"),
         ("postgresql://db/x?ssl=true", "allowed: disable, allow"),
-        ("postgresql://db/x?channel_binding=require", "'channel_binding'; allowed: host, port"),
-        ("postgresql://db/x?connect_timeout=5", "use DB_CONNECT_TIMEOUT instead"),
+        ("postgresql://db/x?channel_binding=require", "sslmode=verify-full with sslrootcert=system"),
+        ("postgresql://db/x?keepalives=1", "'keepalives'; allowed: host, port"),
+        ("postgresql://db/x?gssencmode=require", "does not encrypt by GSS"),
+        ("postgresql://db/x?connect_timeout=5", "use DB_CONNECT_TIMEOUT"),
+        ("postgresql://db/x?pgbouncer=true&connection_limit=1", "use DB_PGBOUNCER"),
+        ("postgresql://db/x?target_session_attrs=read-wirte", "did you mean read-write?"),
+        ("postgresql://db/x?sslrootcert=system&sslmode=require", "use sslmode=verify-full"),
     ],
 )
 def test_what_the_drivers_would_read_differently_is_refused(url: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
         normal_dsn(url)
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("sslmode=require&channel_binding=prefer&gssencmode=disable", "?sslmode=require"),
+        ("sslmode=verify-full&channel_binding=require", "?sslmode=verify-full"),
+        ("channel_binding=disable&client_encoding=UTF8", ""),
+    ],
+)
+def test_what_providers_write_and_changes_nothing_is_left_out(query: str, kept: str) -> None:
+    assert normal_dsn(f"postgresql://db/x?{query}") == f"postgresql://db/x{kept}"
+
+
+def test_the_certificates_of_the_system_are_a_file_to_both_drivers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle.crt"
+    bundle.write_text("")
+    paths = ssl.get_default_verify_paths()._replace(cafile=str(bundle))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+
+    assert normal_dsn("postgresql://db/x?sslrootcert=system") == (
+        f"postgresql://db/x?sslrootcert={bundle}&sslmode=verify-full"
+    )
 
 
 @pytest.mark.parametrize("before", ["", "127.0.0.1:1,"])

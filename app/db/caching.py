@@ -10,7 +10,12 @@ from app.db.codecs import Codecs, DriverConnection, know_builtin_types, set_code
 from app.db.deadline import seconds_until
 from app.db.drift import Type, refuse_changed_types
 from app.db.generic import REFUSED, generic_explain, is_refusal, is_suspicious, mend
-from app.db.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
+from app.db.outdated import (
+    may_change_in_place,
+    refused_as_outdated,
+    refused_by_driver,
+    unknown_type,
+)
 from app.db.prepared import Prepared
 from app.db.queries import Query
 from app.db.search_path import CURRENT_PATH, StatementsByPath, may_change_path

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.db.address import understood_dsn
 from app.db.codecs import Codecs
 from app.db.connection import Connection, Loan, TransactionLoan
 from app.db.deadline import Deadline, seconds_until
@@ -75,7 +76,7 @@ class Database:
         pgbouncer: bool = False,
         codecs: Codecs | None = None,
     ) -> None:
-        self.dsn = dsn
+        self.dsn = understood_dsn(dsn)
         self.options = PoolOptions(
             min_size=min_size,
             max_size=max_size,

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
+from app.db.address import check_target
+
 # The target_session_attrs of which a session is replaced once its server is read only.
 WRITABLE = frozenset({"read-write", "primary"})
 READ_ONLY = frozenset({"read-only", "standby", "prefer-standby"})
@@ -36,7 +38,7 @@ class Hosts:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self.target = _query(dsn).get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS") or "any"
+        self.target = _query(dsn).get("target_session_attrs") or _target_of_environment()
         self._hosts = hosts_of(dsn)
         self._silent_since: dict[Host, float] = {}
 
@@ -76,6 +78,13 @@ class Hosts:
     def _in_order(self) -> list[Host]:
         recent = monotonic() - _SILENT
         return sorted(self._hosts, key=lambda host: self._silent_since.get(host, 0.0) > recent)
+
+
+def _target_of_environment() -> str:
+    name = "PGTARGETSESSIONATTRS"
+    target = os.environ.get(name) or "any"
+    check_target(target, name)
+    return target
 
 
 def hosts_of(dsn: str) -> list[Host]:

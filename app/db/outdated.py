@@ -30,6 +30,15 @@ def refused_as_outdated(error: Exception) -> bool:
     )
 
 
+def explain_lost_statement(error: BaseException) -> None:
+    """Add a note to the error of a session that does not have its prepared statements: somebody may be in between."""
+    if isinstance(error, (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)):
+        error.add_note(
+            "is there a PgBouncer in transaction mode in between? Then set DB_PGBOUNCER=true, or give pgbouncer=True to"
+            " the Database"
+        )
+
+
 def unknown_type(error: Exception) -> int | None:
     """The number (OID) of a type inside a record that the driver cannot read before it has asked for it; else None."""
     found = _UNKNOWN_TYPE.search(str(error)) if isinstance(error, asyncpg.InternalClientError) else None

@@ -55,6 +55,8 @@ def _refused(server: str, error: Exception) -> str:
         return f"{server} has no such database ({error}); create it with createdb"
     if isinstance(error, asyncpg.TooManyConnectionsError):
         return f"{server} takes no more connections ({error}); make the pools smaller"
+    if "unsupported startup parameter" in str(error):
+        return f"{server} is a PgBouncer ({error}); set DB_PGBOUNCER=true, or give pgbouncer=True to the Database"
     return f"cannot connect to {server}: {type(error).__name__}: {error}"
 
 

@@ -13,7 +13,7 @@ from app.db.effects import drops_statements, outlives_reset
 from app.db.errors import BinderyError, ConnectionBusy, DatabaseUnavailable, StatementTimeout
 from app.db.home import Home
 from app.db.hosts import READ_ONLY, WRITABLE
-from app.db.outdated import unknown_type
+from app.db.outdated import explain_lost_statement, unknown_type
 from app.db.patience import mentions_limit, raised_patience
 from app.db.queries import Query
 from app.db.search_path import may_change_path
@@ -229,6 +229,7 @@ class ServerConnection(CachingConnection):
             self.in_doubt = True
         elif not _is_of_server(error):
             return
+        explain_lost_statement(error)
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             self.refused_to_write()
         if self.failure is None:

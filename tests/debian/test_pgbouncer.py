@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from app.db import Database, SessionStateRefused, StatementTimeout
+from app.db import Database, DatabaseUnavailable, SessionStateRefused, StatementTimeout
 from app.migrations import apply_migrations
 from tests.db.pools import add_note, get_number, get_pid, list_series, pool, set_lock_timeout, sleep, update_notes
 from tests.debian.conftest import DebianPostgres
@@ -235,3 +235,9 @@ def test_migrations_go_past_it_while_others_go_through(direct: str, bounced: str
 
     with psycopg.connect(bounced, autocommit=True) as other:
         assert other.execute("select count(*) from users").fetchone() == (0,)
+
+
+async def test_a_pgbouncer_that_nobody_told_of_is_named(bounced: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=r"is a PgBouncer .*set DB_PGBOUNCER=true"):
+        async with Database(bounced, min_size=1):
+            pass
