@@ -4,16 +4,26 @@ import asyncio
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 from collections.abc import Awaitable
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.protocol import HttpProtocol, Limits
 from app.settings import Settings
+
+logger = logging.getLogger("app.serve")
+
+# Files that a process opens besides its connections: its listener, logs, what it imports.
+OTHER_FILES = 100
 
 
 class ServiceError(Exception):
@@ -63,6 +73,14 @@ class _Server(uvicorn.Server):
         for listener in sockets or []:
             print(f"Listening on http://{_shown(listener)} (docs at /docs, Ctrl-C stops)", flush=True)
 
+    async def on_tick(self, counter: int) -> bool:
+        # Ten ticks a second.
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in cast("list[HttpProtocol]", list(self.server_state.connections)):
+                connection.check_time(now)
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn would raise the signal again after its shutdown; what is left to stop then would be in a hurry.
         self.force_exit = self.should_exit
@@ -99,12 +117,43 @@ class _Lifespan:
             raise
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        connections=_openable(settings),
+        head_bytes=settings.http_max_head_bytes,
+        head_timeout=settings.http_head_timeout,
+        body_timeout=settings.http_body_timeout,
+        send_timeout=settings.http_send_timeout,
+        idle_timeout=settings.http_idle_timeout,
+    )
+
+
+def _openable(settings: Settings) -> int:
+    """How many connections clients may open, after the limit of open files was raised as far as this process may."""
+    others = settings.db_pool_size + settings.db_max_overflow + OTHER_FILES
+    wanted = settings.http_max_connections + others
+    soft, hard = (sys.maxsize if limit == resource.RLIM_INFINITY else limit for limit in _open_files())
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), _open_files()[1]))
+    if hard < wanted:
+        logger.warning(
+            "HTTP_MAX_CONNECTIONS: is %d, but this process may open %d files (ulimit -Hn): only %d are served",
+            settings.http_max_connections, hard, max(1, hard - others),
+        )  # fmt: skip
+    return max(1, min(settings.http_max_connections, hard - others))
+
+
+def _open_files() -> tuple[int, int]:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
 def _config(app: _Lifespan, settings: Settings) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").addFilter(_is_news)
+    protocol: Any = partial(HttpProtocol, _limits(settings))
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -112,6 +161,7 @@ def _config(app: _Lifespan, settings: Settings) -> uvicorn.Config:
         server_header=False,
         # uvicorn's own "info" is how it starts and stops: we say that in one line.
         log_level="warning" if settings.log_level == "info" else settings.log_level,
+        timeout_keep_alive=settings.http_idle_timeout,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
 

@@ -97,6 +97,24 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=1_048_576, ge=1, le=1_073_741_824, description="Longest request body, in bytes."
     )
+    http_head_timeout: float = Field(
+        default=10, gt=0, le=3600, description="Seconds in which a client sends the head of a request; then 408."
+    )
+    http_body_timeout: float = Field(
+        default=30, gt=0, le=86_400, description="Seconds in which a client sends the body, as a whole; then 408."
+    )
+    http_send_timeout: float = Field(
+        default=20, gt=0, le=86_400, description="Seconds without reading an answer, after which it is cut off."
+    )
+    http_idle_timeout: int = Field(
+        default=5, ge=1, le=86_400, description="Seconds without a next request, after which a connection is closed."
+    )
+    http_max_head_bytes: int = Field(
+        default=32_768, ge=1024, le=1_048_576, description="Longest head of a request, in bytes; above: 431."
+    )
+    http_max_connections: int = Field(
+        default=5000, ge=1, le=1_000_000, description="Connections of clients; one more is closed with 503."
+    )
     shutdown_timeout: int = Field(
         default=10, ge=0, le=3600, description="Seconds that running requests get when stopping."
     )

@@ -268,7 +268,9 @@ class TestReadOnlyServer:
     @staticmethod
     async def set_read_only(db: Database, state: str) -> None:
         name = await db.fetchval("select current_database()")
-        await db.execute(f'alter database "{name}" set default_transaction_read_only = {state}')
+        await db.execute(
+            f'set transaction_read_only = off; alter database "{name}" set default_transaction_read_only = {state}'
+        )
 
     async def test_reads_are_served_and_writes_may_be_tried_again_until_it_takes_them(
         self, client: httpx2.AsyncClient, db: Database

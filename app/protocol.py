@@ -1,0 +1,238 @@
+"""HTTP/1.1 as uvicorn and httptools speak it, with the limits that they lack and without their trouble with Upgrade."""
+
+from asyncio import BaseTransport, Transport
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httptools
+from pydantic_core import to_json
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+# Requests that a client may send before the answer to the first; one more and the rest of what it sends is dropped.
+LONGEST_PIPELINE = 100
+# Seconds in which a refused client may end its request: closed at once, it would often not see why it was refused.
+LINGER = 2.0
+# RFC 9110, 7.8: a server may ignore Upgrade, and goes on in HTTP/1.1.
+_OFFER = frozenset({b"upgrade", b"http2-settings"})
+_NO_TIME = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may take: bytes, connections, and seconds.
+
+    `head_timeout`, `body_timeout`: to send the head, or the body, of a request as a whole. `send_timeout`: without
+    reading anything of an answer. `idle_timeout`: without a next request.
+    """
+
+    connections: int
+    head_bytes: int
+    head_timeout: float
+    body_timeout: float
+    send_timeout: float
+    idle_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to what is no request that the service could serve."""
+
+    status: int
+    field: str
+    problem: str
+    retry_after: int | None = None
+
+
+NOT_HTTP = Refusal(400, "request", "is not valid HTTP")
+NOT_HTTP_1 = Refusal(505, "request", "is not HTTP/1.1")
+NO_TUNNEL = Refusal(501, "method", "is not supported")
+TOO_MANY = Refusal(503, "server", "has too many connections; try again in a moment", retry_after=1)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection. The server calls check_time() about once a second: no request pays for a timer of its own."""
+
+    def __init__(self, limits: Limits, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._limits = limits
+        self._requests = 0
+        self._head_bytes = 0
+        self._reads_head = True
+        self._is_whole = True
+        self._drained = 0
+        self._refusal: Refusal | None = None
+        self._is_refused = False
+        self._running: RequestResponseCycle | None = None
+        self._waits_for: Sequence[object] = ()
+        self._waits_since = 0.0
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Serve the client; one too many is told so."""
+        super().connection_made(cast("Transport", transport))
+        if len(self.connections) > self._limits.connections:
+            self._write(TOO_MANY)
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; what is no request is refused, and nothing after it is read."""
+        self._unset_keepalive_if_required()
+        if self._is_refused:
+            return
+        request = self._requests
+        try:
+            self._feed(data)
+            if self._reads_head and request == self._requests:
+                # The parser gathers a header until it ends. The chunk in which a head begins or ends does not count:
+                # what else is in it may be another request's.
+                self._head_bytes += len(data)
+                self._check_head(self._head_bytes)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or NOT_HTTP)
+
+    def resume_writing(self) -> None:
+        """The client read enough for the answer to go on."""
+        self._drained += 1
+        super().resume_writing()
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # The parser takes what follows for another protocol, whatever the server says to the offer.
+                data = self._without_offer() + data[upgrade.args[0] :]
+            else:
+                return
+
+    def _without_offer(self) -> bytes:
+        """The head that was just read, without what would make the parser stop after it; a new parser reads it."""
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] not in _OFFER]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"".join([line, *kept, b"\r\n"])
+
+    # Callbacks of the parser
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        if len(self.pipeline) >= LONGEST_PIPELINE:
+            raise self._error(Refusal(429, "request", "came before the answers to many others"))
+        self._requests += 1
+        self._head_bytes = 0
+        self._reads_head, self._is_whole = True, False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head of a request is there."""
+        self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            raise self._error(NOT_HTTP_1)
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+            self._reads_head = False
+        elif self.parser.get_method() == b"CONNECT":
+            raise self._error(NO_TUNNEL)
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request."""
+        if not self.parser.should_upgrade():
+            self._is_whole = True
+            super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # Limits
+
+    def check_time(self, now: float) -> None:
+        """Close the connection if its client let it wait for too long; `now` is the loop's time."""
+        waits_for, limit = self._waiting()
+        if waits_for != self._waits_for:
+            self._waits_for, self._waits_since = waits_for, now
+        elif now - self._waits_since >= limit:
+            self._give_up(waits_for[0], limit)
+
+    def _waiting(self) -> tuple[Sequence[object], float]:
+        """What the client has to do next, which changes whenever it does it, and how many seconds it may take."""
+        unread = self.transport.get_write_buffer_size()
+        if unread:
+            return ("read", unread, self._drained), self._limits.send_timeout
+        works = self._works()
+        if self.transport.is_closing() or (self._is_refused and not works):
+            return ("end",), LINGER
+        if self._reads_head:
+            return ("head", self._requests, works), _NO_TIME if works else self._limits.head_timeout
+        if not self._is_whole:
+            # Where reading is paused, the client waits for the application.
+            paused = self.flow.read_paused
+            return ("body", self._requests, paused), _NO_TIME if paused else self._limits.body_timeout
+        return ("idle", self._requests, works), _NO_TIME if works else self._limits.idle_timeout
+
+    def _give_up(self, waits_for: object, limit: float) -> None:
+        if waits_for == "head" and self._requests:
+            self._refuse(Refusal(408, "request", f"was not sent within {limit:g} seconds"))
+        elif waits_for == "body" and not self.cycle.response_started:
+            self._refuse(Refusal(408, "body", f"was not sent within {limit:g} seconds"))
+        elif waits_for in {"head", "idle"}:
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def _works(self) -> bool:
+        """Whether the application has a request to answer, to a client that is there."""
+        running = self._running
+        return running is not None and not (running.response_complete or running.disconnected)
+
+    def _check_head(self, size: int) -> None:
+        if size > self._limits.head_bytes:
+            raise self._error(Refusal(431, "headers", f"are longer than {self._limits.head_bytes} bytes"))
+
+    # Refusals
+
+    def _error(self, refusal: Refusal) -> httptools.HttpParserError:
+        self._refusal = refusal
+        return httptools.HttpParserError(refusal.problem)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what was asked before; then say why this is refused, and close."""
+        self._is_refused = True
+        is_body = not self._is_whole and not self._reads_head
+        asked = self._unanswered(but_this=is_body)
+        if asked is not None:
+            # An answer out of turn would be taken for that of another request.
+            asked.keep_alive = False
+            return
+        if is_body:
+            # Whatever the application still answers is not sent: it would never see the end of the request.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        self._write(refusal)
+        self.transport.write_eof()
+
+    def _unanswered(self, *, but_this: bool) -> RequestResponseCycle | None:
+        """The last request that is to be answered, None for none; with `but_this` the one being read is not."""
+        if but_this and self.pipeline:
+            self.pipeline.popleft()
+            but_this = False
+        if self.pipeline:
+            return self.pipeline[0][0]
+        return None if but_this or not self._works() else self._running
+
+    def _write(self, refusal: Refusal) -> None:
+        body = to_json({"errors": {refusal.field: [refusal.problem]}})
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        if refusal.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % refusal.retry_after))
+        lines = [b"%s: %s\r\n" % header for header in headers]
+        self.transport.write(b"".join([STATUS_LINE[refusal.status], *lines, b"\r\n", body]))
