@@ -20,6 +20,7 @@ from app.handlers import articles, comments, export, favorites, health, profiles
 from app.handlers.disconnect import CancelAbandoned
 from app.handlers.docs import render_docs
 from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
+from app.handlers.export import Exports
 from app.handlers.openapi import openapi_document
 from app.handlers.operations import routes
 from app.migrations import migration_ids
@@ -56,6 +57,9 @@ def create_app(settings: Settings) -> Starlette:
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
     app.state.password_workers = settings.password_workers
     app.state.max_body_bytes = settings.max_body_bytes
+    # One connection is left for the other routes, if there are two.
+    most = max(1, settings.db_pool_size + settings.db_max_overflow - 1)
+    app.state.exports = Exports(min(settings.export_connections, most), settings.export_read_timeout)
     app.state.migrations = migration_ids()
     return app
 

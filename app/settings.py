@@ -115,6 +115,12 @@ class Settings(BaseSettings):
     http_max_connections: int = Field(
         default=5000, ge=1, le=1_000_000, description="Connections of clients; one more is closed with 503."
     )
+    export_connections: int = Field(
+        default=3, ge=1, le=10_000, description="Exports at once, each on a connection; at most the pool's but one."
+    )
+    export_read_timeout: float = Field(
+        default=20, gt=0, le=3600, description="Seconds that a client may take for each 64 KiB of an export."
+    )
     shutdown_timeout: int = Field(
         default=10, ge=0, le=3600, description="Seconds that running requests get when stopping."
     )

@@ -59,6 +59,13 @@ class Invalid(RequestError):
         super().__init__(422, errors)
 
 
+class TryLater(RequestError):
+    """Nothing was done, and what is in the way passes: messages by field."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(503, {field: [problem]})
+
+
 class Conflicts(RequestError):
     """Values that are taken, by field."""
 
@@ -119,6 +126,7 @@ def _crashed() -> Response:
 # The one table: what is raised anywhere below a handler, and what the client sees of it.
 ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     RequestError: lambda error: error_response(error.status, error.errors),
+    TryLater: lambda error: error_response(error.status, error.errors, RETRY_LATER),
     InvalidToken: lambda _: error_response(401, INVALID_TOKEN),
     NotFound: _not_found,
     Conflict: lambda error: error_response(409, {error.field: TAKEN}),

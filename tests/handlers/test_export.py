@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from app.db import Database
-from app.handlers import export
-from tests.documented import outcome
+from app.settings import Settings
+from tests.documented import fields_at_fault, outcome
 from tests.people import Person
 
 
@@ -88,9 +88,9 @@ async def connections_in_use(app: Starlette) -> int:
 
 
 async def test_a_client_who_does_not_read_is_dropped(
-    app: Starlette, ann: Person, db: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    app: Starlette, ann: Person, db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(export, "SLOWEST_READ", 0.05)
+    app.state.exports.read_timeout = 0.05
     await many_articles(db)
     sent: list[Message] = []
 
@@ -104,7 +104,7 @@ async def test_a_client_who_does_not_read_is_dropped(
 
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[1]["more_body"]
-    assert "its client read nothing for 0.05 seconds" in caplog.text
+    assert "its client took more than 0.05 seconds for a part" in caplog.text
     assert await connections_in_use(app) == 0
 
 
@@ -136,3 +136,45 @@ async def many_articles(db: Database) -> None:
         "insert into articles (author_id, slug_words, title, description, body)"
         " select users.id, 'a', 'A', 'About', repeat('x', 1000) from users cross join generate_series(1, 2000)"
     )
+
+
+class TestFewConnections:
+    """With three connections, of which exports may hold as many as they are allowed, or two."""
+
+    @pytest.fixture(params=[1, 2, 3, 100])
+    def settings(self, settings: Settings, request: pytest.FixtureRequest) -> Settings:
+        few = {"db_pool_size": 1, "db_max_overflow": 2, "db_pool_timeout": 5.0, "export_read_timeout": 3600.0}
+        return settings.model_copy(update={**few, "export_connections": request.param})
+
+    async def test_exports_leave_a_connection_to_the_others(
+        self, app: Starlette, ann: Person, db: Database, settings: Settings
+    ) -> None:
+        await many_articles(db)
+        begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                begun.release()
+            await go_on.wait()
+
+        allowed = min(settings.export_connections, 2)
+        exports = [asyncio.create_task(open_export(app, ann, never, send)) for _ in range(allowed)]
+        async with asyncio.timeout(30):
+            for _ in exports:
+                await begun.acquire()
+
+            refused = await ann.get("/api/articles/export")
+            assert fields_at_fault(refused) == (503, {"export"})
+            assert int(refused.headers["retry-after"]) > 0
+            assert (await ann.get("/api/tags")).status_code == 200
+            assert (await ann.get("/health/ready")).status_code == 200
+
+            go_on.set()
+            await asyncio.gather(*exports)
+        assert (await ann.get("/api/articles/export")).status_code == 200
+
+    async def test_an_export_that_failed_leaves_its_place(self, app: Starlette, ann: Person, db: Database) -> None:
+        await db.execute("alter table articles rename to hidden")
+        for _ in range(4):
+            assert (await ann.get("/api/articles/export")).status_code == 500
+        assert app.state.exports.running == 0
