@@ -117,9 +117,9 @@ class Export(StreamingResponse):
         chunk = bytearray(self._header)
         async for row in rows:
             chunk += self._line(row)
-            if len(chunk) >= CHUNK_BYTES:
-                yield bytes(chunk)
-                chunk.clear()
+            while len(chunk) >= CHUNK_BYTES:
+                yield bytes(chunk[:CHUNK_BYTES])
+                del chunk[:CHUNK_BYTES]
         yield bytes(chunk)
 
 

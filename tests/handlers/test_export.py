@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from app.db import Database
+from app.handlers import export
 from app.settings import Settings
 from tests.documented import fields_at_fault, outcome
 from tests.people import Person
@@ -106,6 +107,25 @@ async def test_a_client_who_does_not_read_is_dropped(
     assert sent[1]["more_body"]
     assert "its client took more than 0.05 seconds for a part" in caplog.text
     assert await connections_in_use(app) == 0
+
+
+async def test_the_time_for_a_part_is_for_64_kib_however_long_an_article_is(
+    app: Starlette, ann: Person, db: Database
+) -> None:
+    await db.execute(
+        "insert into articles (author_id, slug_words, title, description, body)"
+        " select id, 'a', 'A', 'About', repeat('€', 100000) from users"
+    )
+    sizes: list[int] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            sizes.append(len(message["body"]))
+
+    await open_export(app, ann, never, send)
+
+    assert sum(sizes) > 300_000
+    assert max(sizes) == export.CHUNK_BYTES
 
 
 async def test_an_export_ends_with_its_client(app: Starlette, ann: Person, db: Database) -> None:
