@@ -12,15 +12,18 @@ from app.check.exemptions import Exemption, Exemptions, unused_exemptions
 from app.check.parameters import check_parameters
 from app.check.placeholders import instead
 from app.check.places import name_offset
-from app.check.plans import FullScan, full_scans
+from app.check.plans import FullScan, Unplannable, full_scans
 from app.check.problems import Problem
 from app.check.promises import check_needless_optionals, check_rows
 from app.check.schema import Schema
 from app.check.signatures import Signature, checked_text
 from app.check.types import Connection, without_domain
 from app.check.unused import forgotten_values, unmapped_conflicts
+from app.db.generic import mend
 from app.db.source import Place
 
+UNREADABLE = (asyncpg.InternalClientError, asyncpg.UnsupportedClientFeatureError)
+"""What the driver raises for a type that it cannot decode."""
 _NUMBER = re.compile(r"\$(\d+)")
 
 
@@ -60,7 +63,19 @@ class Report:
 
 
 async def check_query(connection: Connection, schema: Schema, signature: Signature) -> Checked:
-    """Check one bound function against the database of this connection."""
+    """Check one bound function against the database of this connection.
+
+    Whatever goes wrong with one query is a problem of that query.
+    """
+    try:
+        return await _checked(connection, schema, signature)
+    except UNREADABLE as error:
+        return Checked(signature, None, [_unreadable(signature, error)], Exemptions(()))
+    except Exception as error:
+        return Checked(signature, None, [_failed(signature, error)], Exemptions(()))
+
+
+async def _checked(connection: Connection, schema: Schema, signature: Signature) -> Checked:
     statement, allowed = signature.query.statement, Exemptions(signature.query.statement.check_notes)
     try:
         description = await describe(connection, schema, checked_text(statement)[0], signature.given)
@@ -69,9 +84,12 @@ async def check_query(connection: Connection, schema: Schema, signature: Signatu
     problems = list(check_description(signature, description, allowed))
     # As an argument of a domain that refuses null, null would be an error.
     types = [without_domain(parameter.type).name for parameter in description.parameters]
-    for scan in await full_scans(connection, schema.indexes, statement.text, statement.keyword, types):
-        if not allowed.allow("full scan of", scan.table):
-            problems.append(_scanning(signature, scan))
+    try:
+        for scan in await full_scans(connection, schema.indexes, statement.text, statement.keyword, types):
+            if not allowed.allow("full scan of", scan.table):
+                problems.append(_scanning(signature, scan))
+    except Unplannable as refusal:
+        problems.append(_unplannable(signature, refusal.error))
     return Checked(signature, description, problems, allowed)
 
 
@@ -103,6 +121,37 @@ def _refused(signature: Signature, error: asyncpg.PostgresError) -> Problem:
         instead(signature.query.statement, error) or hint or "mend the statement, or migrate the schema",
         python=f"{signature.place}: {signature.query.function}",
         postgresql=f"{error.sqlstate}: {error.message}",
+    )
+
+
+def _unplannable(signature: Signature, error: asyncpg.PostgresError) -> Problem:
+    return Problem(
+        signature.name,
+        _position(signature, error),
+        f"PostgreSQL has no plan for any arguments: {error.message}",
+        mend(error),
+        python=f"{signature.place}: {signature.query.function}",
+        postgresql=f"{error.sqlstate}: {error.message}",
+    )
+
+
+def _unreadable(signature: Signature, error: Exception) -> Problem:
+    return Problem(
+        signature.name,
+        signature.query.statement.locate(0),
+        f"the driver cannot read or write a type of the statement: {' '.join(str(error).split())}",
+        "name the columns that you need, and cast a type that the driver does not know to text",
+        python=f"{signature.place}: {signature.query.function}",
+    )
+
+
+def _failed(signature: Signature, error: Exception) -> Problem:
+    return Problem(
+        signature.name,
+        signature.query.statement.locate(0),
+        f"this statement cannot be checked: {type(error).__name__}: {' '.join(str(error).split())}",
+        "write it in a simpler way, and report it to whoever maintains the checker",
+        python=f"{signature.place}: {signature.query.function}",
     )
 
 

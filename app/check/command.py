@@ -13,7 +13,7 @@ import asyncpg
 import click
 from rich.console import Console
 
-from app.check.checks import Report
+from app.check.checks import UNREADABLE, Report
 from app.check.describe import describe
 from app.check.lock import LockError, lock_text, read_lock
 from app.check.problems import Problem
@@ -172,6 +172,8 @@ async def _describe(dsn: str, statement: Statement) -> str:
     except asyncpg.PostgresError as error:
         position: str | None = None if statement.keyword == "copy" else error.position
         raise SQLFileError(statement.locate(int(position or 1) - 1).report(str(error))) from None
+    except UNREADABLE as error:
+        raise SQLFileError(statement.locate(0).report(f"the driver cannot read a type of it: {error}")) from None
     finally:
         await connection.close()
     return python_source(statement, description)

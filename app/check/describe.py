@@ -98,10 +98,12 @@ async def describe(
         proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
         elements = prove_elements(tree, catalog)
         at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))
-    except (asyncpg.FeatureNotSupportedError, TreeError) as error:
-        # A command such as SHOW, or a tree that is not known: nothing is proved, and nothing needs to be known of it.
+    except (asyncpg.PostgresError, TreeError) as error:
+        # The server has taken the statement itself. A command such as SHOW, an argument that no function can have, or a
+        # tree that is not known: nothing is proved, and what the server says is about the function, not the statement.
+        unproved = str(error) if isinstance(error, TreeError) else "nothing is proved of a statement of this kind"
         unknown = tuple(ResultColumn(name, type_, never_null=False) for name, type_ in columns)
-        return Description(tuple(map(Parameter, parameters)), unknown, at_most_one=False, unproved=str(error))
+        return Description(tuple(map(Parameter, parameters)), unknown, at_most_one=False, unproved=unproved)
     return Description(
         parameters=_parameters(tree, schema, parameters),
         columns=tuple(

@@ -37,6 +37,9 @@ def check_parameters(signature: Signature, description: Description, allowed: Ex
 
 
 def _type(pair: _Pair) -> Iterator[Problem]:
+    if pair.parameter.type.name == "record":
+        yield _record(pair)
+        return
     name, reason = pair.argument.name, misfit(pair.parameter.type, pair.argument.annotation, writes=True)
     if reason:
         optional = " | None" if pair.argument.optional else ""
@@ -45,6 +48,15 @@ def _type(pair: _Pair) -> Iterator[Problem]:
         if _is_list_of_them(pair):
             mend = list_mend(name)
         yield _problem(pair, f"the argument {name} does not fit :{name}: {reason}", mend)
+
+
+def _record(pair: _Pair) -> Problem:
+    name = pair.argument.name
+    return _problem(
+        pair,
+        f":{name} is a record without a type, which PostgreSQL takes from nobody",
+        f"cast it to a composite, `:{name}::type`",
+    )
 
 
 def _sorting(pair: _Pair) -> Problem:

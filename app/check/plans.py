@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+import asyncpg
 
 from app.check.types import Connection
 
@@ -45,39 +47,68 @@ async def load_indexes(connection: Connection) -> Mapping[str, Index]:
     return {row["relname"]: Index(row["leading"], row["is_btree"], row["is_partial"]) for row in rows}
 
 
+class Unplannable(Exception):
+    """PostgreSQL understands the statement and has no plan for any arguments; `error` says why."""
+
+    def __init__(self, error: asyncpg.PostgresError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 async def full_scans(
     connection: Connection, indexes: Mapping[str, Index], text: str, keyword: str, types: Sequence[str]
 ) -> list[FullScan]:
     """The full scans that the statement needs even where PostgreSQL avoids them at any price.
 
-    Nothing is executed. It works alike on 15, which has no `explain (generic_plan)`.
+    Nothing is executed. It works alike on 15, which has no `explain (generic_plan)`. Raises Unplannable for a statement
+    without a generic plan.
     """
     if keyword not in _PLANNED:
         return []
     plan = await _generic_plan(connection, text, types)
-    return list(dict.fromkeys(_scans(plan, indexes, limited=False)))
+    if plan is None:
+        return []
+    if "Subplans Removed" in json.dumps(plan):
+        # Null, which stands for the arguments, is in none of those partitions; a value is in one of them.
+        plan = await _generic_plan(connection, text, types, more="set local enable_partition_pruning = off;")
+    return list(dict.fromkeys(_scans(plan or {}, indexes, limited=False)))
 
 
-async def _generic_plan(connection: Connection, text: str, types: Sequence[str]) -> dict[str, Any]:
+async def _generic_plan(
+    connection: Connection, text: str, types: Sequence[str], more: str = ""
+) -> dict[str, Any] | None:
+    """None for a statement that SQL's own PREPARE does not take, such as `select … into`."""
     arguments = f"({', '.join(['null'] * len(types))})" if types else ""
-    declared = f"({', '.join(types)})" if types else ""
+    if not await _is_prepared(connection, text, types):
+        return None
     transaction = connection.transaction()
     await transaction.start()
     try:
         switches = "".join(f"set local {setting} = off; " for setting in SETTINGS)
-        await connection.execute(
-            f"{switches} set local plan_cache_mode = force_generic_plan; prepare bindery_check{declared} as {text}"
-        )
+        await connection.execute(f"{switches} {more} set local plan_cache_mode = force_generic_plan")
         plan = await connection.fetchval(f"explain (format json, costs off) execute bindery_check{arguments}")
-        await connection.execute("deallocate bindery_check")
+    except asyncpg.PostgresError as error:
+        raise Unplannable(error) from error
     finally:
         await transaction.rollback()
+        await connection.execute("deallocate bindery_check")
     loaded = json.loads(plan) if isinstance(plan, str) else plan
-    return loaded[0]["Plan"]
+    found = loaded[0]["Plan"] if isinstance(loaded[0], dict) else None
+    return cast("dict[str, Any] | None", found)
+
+
+async def _is_prepared(connection: Connection, text: str, types: Sequence[str]) -> bool:
+    declared = f"({', '.join(types)})" if types else ""
+    try:
+        await connection.execute(f"prepare bindery_check{declared} as {text}")
+    except asyncpg.PostgresError:
+        # It is no fault of the statement, which was prepared by the protocol before.
+        return False
+    return True
 
 
 def _scans(node: dict[str, Any], indexes: Mapping[str, Index], *, limited: bool) -> Iterator[FullScan]:
-    kind, index = node["Node Type"], indexes.get(node.get("Index Name", ""))
+    kind, index = node.get("Node Type"), indexes.get(node.get("Index Name", ""))
     if kind in {"Seq Scan", "Sample Scan"}:
         yield FullScan(node["Relation Name"], node.get("Filter", ""))
     elif kind == "Bitmap Heap Scan" and not _narrows(_bitmap(node), indexes):
@@ -109,7 +140,9 @@ def _bitmap(node: dict[str, Any]) -> dict[str, Any]:
 def _narrows(bitmap: dict[str, Any], indexes: Mapping[str, Index]) -> bool:
     """Whether a bitmap leaves out rows without reading all of an index."""
     if bitmap["Node Type"] == "Bitmap Index Scan":
-        return not _reads_all_of(bitmap, indexes[bitmap["Index Name"]], limited=False)
+        index = indexes.get(bitmap["Index Name"])
+        # Of the indexes of PostgreSQL's own catalogs nothing is asked.
+        return index is None or not _reads_all_of(bitmap, index, limited=False)
     parts = [_narrows(part, indexes) for part in bitmap["Plans"] if part["Node Type"].startswith("Bitmap")]
     return all(parts) if bitmap["Node Type"] == "BitmapOr" else any(parts)
 

@@ -24,6 +24,9 @@ async def check_release(connection: Connection, schema: Schema, lock: Lock) -> l
             description = await describe(connection, schema, entry.text, entry.given)
         except asyncpg.PostgresError as error:
             problems.append(_refused(lock, name, error))
+        except Exception as error:
+            message = f"{name} cannot be checked: {type(error).__name__}: {error}"
+            problems.append(Problem(name, lock.place(name), message, MEND))
         else:
             problems += [
                 Problem(name, lock.place(name), f"the schema breaks {name}: {change}", MEND)
