@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from app.db import BinderyError, Database
@@ -21,6 +22,7 @@ from app.handlers.disconnect import CancelAbandoned
 from app.handlers.docs import render_docs
 from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
 from app.handlers.export import Exports
+from app.handlers.headers import UNFRAMED, SafeHeaders
 from app.handlers.openapi import openapi_document
 from app.handlers.operations import routes
 from app.migrations import migration_ids
@@ -35,6 +37,7 @@ OPERATIONS = [
     for operation in resource.operations
 ]
 FORGET_EVERY = 3600.0  # seconds
+FAVICON = Path(__file__).parent / "handlers" / "favicon.svg"
 # A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.
 # Compiling queries to machine code pays for reports, not for look-ups.
 SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
@@ -48,10 +51,21 @@ def create_app(settings: Settings) -> Starlette:
     if settings.secret_key is None:
         raise SettingsError("SECRET_KEY: is not set; allowed: at least 32 random bytes")
     app = Starlette(
-        routes=[*routes(OPERATIONS), Route("/openapi.json", openapi_json), Route("/docs", docs)],
+        routes=[
+            *routes(OPERATIONS),
+            Route("/", to_docs),
+            Route("/docs", docs),
+            Route("/openapi.json", openapi_json),
+            Route("/favicon.ico", favicon),
+        ],
         lifespan=lifespan,
         exception_handlers=dict.fromkeys(ANSWERS, answer_error),
-        middleware=[Middleware(CancelAbandoned), cors(settings.cors_origins), Middleware(AnswerCrashes)],
+        middleware=[
+            Middleware(CancelAbandoned),
+            Middleware(SafeHeaders),
+            cors(settings.cors_origins),
+            Middleware(AnswerCrashes),
+        ],
     )
     app.state.database = database(settings)
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
@@ -93,7 +107,8 @@ def cors(origins: tuple[str, ...]) -> Middleware:
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
+        # Whichever a browser asks for: HTTP libraries add some of their own, and none of them gives a right.
+        allow_headers=["*"],
         expose_headers=["Link", "Retry-After"],
         max_age=3600,
     )
@@ -136,4 +151,14 @@ async def openapi_json(request: Request) -> Response:
 
 async def docs(request: Request) -> Response:
     """GET /docs."""
-    return HTMLResponse(render_docs(document()))
+    return HTMLResponse(render_docs(document()), headers=UNFRAMED)
+
+
+async def to_docs(request: Request) -> Response:
+    """GET /: whoever opens the address that the start line prints sees what there is."""
+    return Response(status_code=307, headers={"Location": "docs"})
+
+
+async def favicon(request: Request) -> Response:
+    """GET /favicon.ico."""
+    return FileResponse(FAVICON, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})

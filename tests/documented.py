@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 from jsonschema import Draft202012Validator
 
-# What a description of the API does not describe: itself.
-_ITSELF = {"/openapi.json", "/docs"}
+# What a description of the API does not describe: itself, and what leads to it.
+_ITSELF = {"/", "/openapi.json", "/docs", "/docs/", "/favicon.ico"}
 _PARAMETER = re.compile(r"\\\{[^/]+?\\\}")
 
 
@@ -40,6 +40,10 @@ class OpenApiDocument:
         if response.status_code >= 400:
             self._check_error(response)
         operation = self._operation(request.method, request.url.path)
+        if operation is None and response.status_code == 307:
+            # The same path with a slash too many.
+            assert self._operation(request.method, request.url.path.rstrip("/")), _undocumented(response)
+            return
         if operation is None:
             assert response.status_code in {404, 405}, _undocumented(response)
             return

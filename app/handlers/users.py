@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from app.db import Conflict, Database
 from app.handlers.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
 from app.handlers.errors import Conflicts, Invalid, Unauthorized
+from app.handlers.headers import NO_STORE
 from app.handlers.operations import Operation
 from app.handlers.requests import database, passwords, read_object, tokens, user_id
 from app.handlers.responses import json_response
@@ -118,7 +119,7 @@ def _user_response(request: Request, user: User, status: int = 200) -> Response:
             "image": user.image,
         }
     }
-    return json_response(answer, status)
+    return json_response(answer, status, NO_STORE)
 
 
 @asynccontextmanager

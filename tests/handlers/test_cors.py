@@ -40,6 +40,19 @@ async def test_a_preflight_allows_the_request_without_a_token(client: httpx2.Asy
         assert {"authorization", "content-type"} <= listed(answer, "access-control-allow-headers")
 
 
+async def test_a_preflight_allows_the_headers_that_http_libraries_add(client: httpx2.AsyncClient) -> None:
+    added = "x-requested-with,traceparent,cache-control,idempotency-key,x-csrf-token"
+    asked = {
+        "Origin": "https://front.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": added,
+    }
+    answer = await client.options("/api/articles", headers=asked)
+
+    assert answer.status_code in {200, 204}
+    assert set(added.split(",")) <= listed(answer, "access-control-allow-headers")
+
+
 async def test_answers_can_be_read_from_any_origin(client: httpx2.AsyncClient, ann: Person) -> None:
     for answer in (
         await client.get("/api/tags", headers=ORIGIN),
