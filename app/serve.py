@@ -22,6 +22,10 @@ from app.settings import Settings
 
 logger = logging.getLogger("app.serve")
 
+# What the kernel takes of an answer before it was sent. By itself it takes megabytes at once, and a client that reads
+# them slowly looks like one that reads nothing.
+UNSENT_BYTES = 64 * 1024
+
 # Files that a process opens besides its connections: its listener, logs, what it imports.
 OTHER_FILES = 100
 
@@ -39,6 +43,7 @@ def bind(host: str, port: int) -> socket.socket:
         with ExitStack() as on_failure:
             listener = on_failure.enter_context(socket.socket(family, kind))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             listener.bind(address)
             on_failure.pop_all()
             return listener

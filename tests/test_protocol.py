@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from app.protocol import LINGER, LONGEST_PIPELINE, HttpProtocol, Limits
+from app.serve import bind
 
 LIMITS = Limits(
     connections=3, head_bytes=2000, head_timeout=10, body_timeout=30, send_timeout=20, idle_timeout=5
@@ -73,7 +74,7 @@ class Service:
 
     async def __aenter__(self) -> Service:
         self._config.load()
-        self._server = await asyncio.get_running_loop().create_server(self._protocol, "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=bind("127.0.0.1", 0))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -395,6 +396,15 @@ class TestTime:
         assert len(service.connections) == 1
         async with asyncio.timeout(30):
             assert (await reading.reader.read()).endswith(b"0\r\n\r\n")
+
+    async def test_a_client_that_reads_slowly_is_seen_to_read(self, service: Service) -> None:
+        client = await service.connect(1024)
+        await client.send(b"GET /large HTTP/1.1\r\n\r\n")
+        for _ in range(10):
+            # The client's own side takes up to 256 KiB from the kernel at once.
+            await client.reader.readexactly(550_000)
+            await service.pass_time(LIMITS.send_timeout - 1)
+        assert len(service.connections) == 1
 
     async def test_a_client_that_never_reads_the_end_is_cut_off(self, service: Service) -> None:
         client = await service.connect(1024)

@@ -172,3 +172,8 @@ async def test_the_docs_page_needs_no_other_host(client: httpx2.AsyncClient) -> 
     assert "/api/articles/{slug}/favorite" in answer.text
     assert not re.search(r"""(src|href|action)\s*=\s*["']?\s*(https?:)?//""", answer.text)
     assert not re.search(r"@import|url\(\s*[\"']?(https?:)?//", answer.text)
+
+
+async def test_no_word_of_it_names_the_database_server(client: httpx2.AsyncClient) -> None:
+    for path in ("/openapi.json", "/docs"):
+        assert "postgres" not in (await client.get(path)).text.lower()
