@@ -229,6 +229,7 @@ class HttpProtocol(HttpToolsProtocol):
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),
+            (b"x-content-type-options", b"nosniff"),
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]
