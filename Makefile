@@ -12,6 +12,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(UV) pip compile --quiet --univers
 	--no-strip-extras --no-emit-index-url --no-emit-find-links $(LOCKFLAGS)
 POSTGRES_15 = /usr/lib/postgresql/15/bin/postgres
 PGBOUNCER = /usr/sbin/pgbouncer
+CHROMIUM = /usr/bin/chromium
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all check lock clean debian-packages
@@ -26,7 +27,7 @@ run: $(INSTALLED) ## migrations, then the service on 127.0.0.1:8000 (HOST and PO
 test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of app/ (ARGS="-k word" for some of them)
 	.venv/bin/pytest -m "not debian and not index" --numprocesses auto --cov=app $(ARGS)
 
-test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, fresh installations
+test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
 	.venv/bin/pytest -m "debian or index" $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ against its lock file, installed versions
@@ -70,11 +71,11 @@ define FIND_PYTHON
 endef
 
 debian-packages:
-	@[ -x $(POSTGRES_15) ] && [ -x $(PGBOUNCER) ] && exit; \
+	@[ -x $(POSTGRES_15) ] && [ -x $(PGBOUNCER) ] && [ -x $(CHROMIUM) ] && exit; \
 	command -v apt-get > /dev/null || { \
 		echo "$(POSTGRES_15) is missing, and there is no apt-get to install it: these tests run on Debian 12" >&2; exit 1; }; \
 	[ "$$(id -u)" = 0 ] || command -v sudo > /dev/null || { \
-		echo "$(POSTGRES_15) is missing: install Debian's packages postgresql-15 and pgbouncer as root" >&2; exit 1; }; \
+		echo "$(POSTGRES_15) is missing: install Debian's packages postgresql-15, pgbouncer and chromium as root" >&2; exit 1; }; \
 	run=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	$$run apt-get update --quiet=2 && \
-	$$run env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends postgresql-15 pgbouncer openssl
+	$$run env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends postgresql-15 pgbouncer openssl chromium

@@ -13,16 +13,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from app.db import BinderyError, Database
 from app.handlers import articles, comments, export, favorites, health, profiles, tags, users
 from app.handlers.disconnect import CancelAbandoned
-from app.handlers.docs import render_docs
+from app.handlers.docs import docs_routes
 from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
 from app.handlers.export import Exports
-from app.handlers.headers import UNFRAMED, SafeHeaders
+from app.handlers.headers import SafeHeaders
 from app.handlers.openapi import openapi_document
 from app.handlers.operations import routes
 from app.migrations import migration_ids
@@ -36,6 +36,7 @@ OPERATIONS = [
     for resource in (users, profiles, articles, export, comments, favorites, tags, health)
     for operation in resource.operations
 ]
+TITLE = "Conduit on Bindery"
 FORGET_EVERY = 3600.0  # seconds
 FAVICON = Path(__file__).parent / "handlers" / "favicon.svg"
 # A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.
@@ -54,7 +55,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             *routes(OPERATIONS),
             Route("/", to_docs),
-            Route("/docs", docs),
+            *docs_routes(TITLE),
             Route("/openapi.json", openapi_json),
             Route("/favicon.ico", favicon),
         ],
@@ -141,17 +142,12 @@ async def forget_tokens(database: Database) -> None:
 @cache
 def document() -> dict[str, object]:
     """The OpenAPI document of the service."""
-    return openapi_document("Conduit on Bindery", version("bindery"), OPERATIONS)
+    return openapi_document(TITLE, version("bindery"), OPERATIONS)
 
 
 async def openapi_json(request: Request) -> Response:
     """GET /openapi.json."""
     return Response(to_json(document()), media_type="application/json")
-
-
-async def docs(request: Request) -> Response:
-    """GET /docs."""
-    return HTMLResponse(render_docs(document()), headers=UNFRAMED)
 
 
 async def to_docs(request: Request) -> Response:

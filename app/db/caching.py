@@ -9,7 +9,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from app.db.codecs import Codecs, DriverConnection, know_builtin_types, set_codecs
 from app.db.deadline import seconds_until
 from app.db.drift import Type, refuse_changed_types
-from app.db.generic import REFUSED, generic_explain, is_refusal, is_suspicious, mend
+from app.db.generic import REFUSED, generic_explain, is_refusal, is_refused_at_run, is_suspicious, mend
 from app.db.outdated import (
     may_change_in_place,
     refused_as_outdated,
@@ -33,8 +33,8 @@ class CachingConnection(DriverConnection):
     connections of a pool.
     """
 
-    reuses_plans = True
-    """Whether a statement is run often enough to get a plan for any arguments."""
+    plans_first = True
+    """Whether a statement needs a look at its plan for any arguments: not where each run, or none, is planned so."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -125,7 +125,7 @@ class CachingConnection(DriverConnection):
 
     async def _plan(self, sql: str, keyword: str, parameters: int, timeout: float | None) -> None:
         explain = generic_explain(sql, keyword, parameters, self.get_server_version().major)
-        if explain and self.reuses_plans:
+        if explain and self.plans_first:
             await super().execute(explain, timeout=timeout)
         if len(self.planned) > _KNOWN_PLANS:
             self.planned.clear()
@@ -235,6 +235,8 @@ class CachingConnection(DriverConnection):
         except Exception as error:
             if number := unknown_type(error):
                 await self._learn_type(number)
+            if isinstance(error, asyncpg.PostgresError) and is_refused_at_run(error):
+                error.add_note(f"{REFUSED}; {mend(error)}")
             if refused_as_outdated(error) or refused_by_driver(error):
                 self._drop_local_type_cache()
                 driver._drop_local_statement_cache()

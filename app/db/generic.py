@@ -25,6 +25,13 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, _REFUSALS)
 
 
+def is_refused_at_run(error: Exception) -> bool:
+    """The same for an error that came while a statement ran, which may be one of a function in it."""
+    if isinstance(error, asyncpg.FeatureNotSupportedError):
+        return "FULL JOIN" in str(error) or "outer join" in str(error)
+    return isinstance(error, asyncpg.InvalidColumnReferenceError) and error.position is None
+
+
 @lru_cache(maxsize=1000)
 def is_suspicious(sql: str) -> bool:
     """Whether raw SQL has a parameter and something that some arguments only can be planned with."""

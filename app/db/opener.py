@@ -55,6 +55,7 @@ class Opener:
         self._settings_of_transactions = ""
         self._column_types: dict[Query, dict[str, Type]] = {}
         self._planned: set[str] = set()
+        self._plans_generically = server_settings.get("plan_cache_mode") == "force_generic_plan"
         if pgbouncer:
             # PgBouncer refuses settings that it does not know when a client connects, and would lose the others.
             name = self._arguments["server_settings"].pop("application_name")
@@ -80,6 +81,7 @@ class Opener:
         server.settings_of_transactions = self._settings_of_transactions
         server.column_types = self._column_types
         server.planned = self._planned
+        server.plans_first = server.plans_first and not self._plans_generically
         server.patience = server.usual_patience = self.patience
         server.target = self._hosts.target
         return server

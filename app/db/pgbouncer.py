@@ -22,7 +22,7 @@ class BouncedConnection(ServerConnection):
     # Then asyncpg gives its prepared statements no name under which another client of the session could find them.
     statement_cache_size = 0
     # Parsed for each run, a statement is always planned for its arguments.
-    reuses_plans = False
+    plans_first = False
 
     async def run_query(self, query: Query, arguments: tuple[object, ...], ends: float | None = None) -> list[Any]:
         """Run a named statement, parsing and executing it in one transaction."""

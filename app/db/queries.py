@@ -26,6 +26,7 @@ from app.db.annotations import Reason
 from app.db.binding import compile_function
 from app.db.effects import effects_of
 from app.db.errors import BadArgument, BinderyError, BindingError, Conflict, NotFound
+from app.db.generic import REFUSED, is_refused_at_run, mend
 from app.db.refused import bad_argument
 from app.db.rows import RowType
 from app.db.shapes import Shape, shape_of
@@ -168,7 +169,7 @@ class Query:
         if isinstance(error, asyncpg.SyntaxOrAccessError) and error.position:
             # A migration renamed or dropped what the prepared statement names; a function's own error has no position.
             return self.refused(error)
-        return None
+        return self.fault(f"{REFUSED}: {error.message}; {mend(error)}") if is_refused_at_run(error) else None
 
 
 class Queries:

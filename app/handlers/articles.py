@@ -1,7 +1,7 @@
 """Articles, alone and in lists."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, FailFast, Field
 from slugify import slugify
@@ -36,6 +36,13 @@ Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), FailFast(), AfterValidat
 class NewArticle(RequestBody):
     """An article to publish."""
 
+    EXAMPLE: ClassVar[dict[str, Any]] = {
+        "title": "A garden in March",
+        "description": "What to sow before the last frost.",
+        "body": "Peas do not mind the cold.",
+        "tagList": ["garden", "spring"],
+    }
+
     title: Title
     description: Description
     body: ArticleBody
@@ -44,6 +51,8 @@ class NewArticle(RequestBody):
 
 class UpdateArticle(RequestBody):
     """Changes to an article; what is absent stays."""
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {"body": "Peas do not mind the cold, and neither do beans."}
 
     title: Title = Field(default_factory=str)
     description: Description = Field(default_factory=str)

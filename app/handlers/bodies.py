@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
@@ -26,6 +26,9 @@ class RequestBody(BaseModel):
     """
 
     model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="ignore", hide_input_in_errors=True)
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {}
+    """One that is accepted, for /openapi.json."""
 
 
 class Rule:

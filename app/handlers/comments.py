@@ -1,6 +1,6 @@
 """Comments on articles."""
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from starlette.requests import Request
@@ -20,6 +20,8 @@ from app.repositories.comments import Comment
 
 class NewComment(RequestBody):
     """A comment to add."""
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {"body": "Mine froze."}
 
     body: Annotated[str, Field(max_length=10_000), REQUIRED]
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.handlers.bodies import RequestBody
 from app.handlers.operations import Operation
+from app.handlers.requests import MAX_BIGINT
 
 Schema = dict[str, Any]
 
@@ -32,6 +34,40 @@ ERRORS: Schema = {
 }
 
 
+ABOUT = """
+The [RealWorld](https://docs.realworld.show) API, and what it leaves out: cursors, an export, health.
+
+To send what needs a token: run **POST /api/users** (or **/api/users/login**, for an account that there is), copy the
+value of `token` from its answer, press **Authorize** and paste it. A lock marks the operations that take a token.
+
+Lists tell in their `Link` header where they go on. The description for machines is [openapi.json](openapi.json).
+""".strip()
+# What the path can hold; a longer value names nothing.
+PATH_PARAMETERS: dict[str, Schema] = {
+    "id": {
+        "description": "The number of the comment.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_BIGINT},
+    },
+    "slug": {
+        "description": "The article's `slug`, from the answer to publishing it or from a list.",
+        "schema": {"type": "string", "minLength": 1},
+    },
+    "username": {
+        "description": "The account's name.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "ann",
+    },
+}
+LINK: Schema = {
+    "description": 'Where the list goes on, `</api/articles?cursor=…>; rel="next"`; absent on the last page.',
+    "schema": {"type": "string"},
+}
+RETRY_AFTER: Schema = {
+    "description": "After how many seconds to try again; absent where the change may be stored.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
+
 def openapi_document(title: str, version: str, operations: Sequence[Operation]) -> Schema:
     """The OpenAPI 3.1 document of these operations."""
     schemas = _schemas(operations)
@@ -40,16 +76,18 @@ def openapi_document(title: str, version: str, operations: Sequence[Operation]) 
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": {"title": title, "version": version, "description": ABOUT},
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
             "schemas": {**schemas, "Errors": ERRORS},
             "securitySchemes": {
                 "Token": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
-                    "description": "`Token <jwt>`, from registering or logging in; `Bearer <jwt>` is taken too.",
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The `token` from the answer to registering or logging in. It is sent as"
+                    " `Authorization: Bearer …`; `Token …`, as RealWorld's front ends send it, is taken, too.",
                 }
             },
         },
@@ -65,15 +103,21 @@ def _operation(operation: Operation) -> Schema:
         "responses": _responses(operation),
     }
     if operation.body:
-        entry["requestBody"] = {"required": True, "content": _json(_envelope(operation.body[0], operation.body[1]))}
+        entry["requestBody"] = {"required": True, "content": _body(*operation.body)}
     if operation.viewer != "ignored":
         entry["security"] = [{"Token": []}] if operation.viewer == "required" else [{"Token": []}, {}]
+        needed = (
+            "Needs a token." if operation.viewer == "required" else "Works without a token, and says more with one."
+        )
+        entry["description"] = needed
+    else:
+        entry["description"] = "Open to everybody, without a token."
     return entry
 
 
 def _parameters(operation: Operation) -> list[Schema]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if name == "id" else "string"}}
+        {"name": name, "in": "path", "required": True, **PATH_PARAMETERS[name]}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
     in_query = [
@@ -89,8 +133,12 @@ def _responses(operation: Operation) -> Schema:
         first, *others = operation.media_types
         answer["content"] = {first: {"schema": _reference(operation.answer)}}
         answer["content"] |= {other: {"schema": {"type": "string"}} for other in others}
+    if any(each.name == "cursor" for each in operation.query):
+        answer["headers"] = {"Link": LINK}
     refusal = _json({"$ref": "#/components/schemas/Errors"})
     refusals = {str(s): {"description": REFUSALS[s], "content": refusal} for s in _refusals(operation)}
+    if "503" in refusals and operation.tag != "Health":
+        refusals["503"]["headers"] = {"Retry-After": RETRY_AFTER}
     if operation.tag == "Health":
         refusals = {status: {**each, "content": answer["content"]} for status, each in refusals.items()}
     return {str(operation.status): answer, **refusals}
@@ -107,6 +155,12 @@ def _refusals(operation: Operation) -> list[int]:
 
 def _json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
+
+
+def _body(name: str, model: type[RequestBody]) -> Schema:
+    content = _json(_envelope(name, model))
+    content["application/json"]["example"] = {name: model.EXAMPLE}
+    return content
 
 
 def _reference(model: type[object]) -> Schema:

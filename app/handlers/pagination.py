@@ -17,7 +17,8 @@ CURSOR_LENGTH = 11
 LIMIT = Parameter(
     "limit", "How many to return.", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 20}
 )
-OFFSET = Parameter("offset", "How many to skip.", {"type": "integer", "minimum": 0, "default": 0})
+# Without `default`: forms would send it along with a cursor, which goes without.
+OFFSET = Parameter("offset", "How many to skip; not with a cursor.", {"type": "integer", "minimum": 0})
 CURSOR = Parameter(
     "cursor",
     'Where to go on: from the Link header, rel="next", of the page before.',

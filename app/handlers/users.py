@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -62,12 +62,16 @@ ProfileText = Annotated[str, Field(max_length=2000), STORABLE]
 class LoginUser(RequestBody):
     """Credentials; longer ones than an account can have are wrong."""
 
+    EXAMPLE: ClassVar[dict[str, Any]] = {"email": "ann@example.com", "password": "correct horse"}
+
     email: Annotated[str, REQUIRED, Field(json_schema_extra={"maxLength": MAX_EMAIL})]
     password: Annotated[str, REQUIRED, Field(json_schema_extra={"maxLength": MAX_PASSWORD})]
 
 
 class NewUser(RequestBody):
     """An account to register."""
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {"username": "ann", "email": "ann@example.com", "password": "correct horse"}
 
     username: Username
     email: Email
@@ -76,6 +80,8 @@ class NewUser(RequestBody):
 
 class UpdateUser(RequestBody):
     """Changes to an account; what is absent stays, and null or "" empties bio and image."""
+
+    EXAMPLE: ClassVar[dict[str, Any]] = {"bio": "I write about gardens."}
 
     username: Username = Field(default_factory=str)
     email: Email = Field(default_factory=str)

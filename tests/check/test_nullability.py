@@ -28,22 +28,6 @@ async def test_what_is_computed_of_a_parameter_that_is_never_null_is_never_null(
     assert proved == [True, True, False, True, True, True]
 
 
-async def test_the_constructors_of_json_make_something_even_of_nulls(prove: Prove) -> None:
-    made = "json_object('a': x), json_object(t: 1 returning jsonb), json_array(x, t returning text)"
-    assert await prove(f"select {made} from a where t is not null") == [True] * 3
-    assert await prove("select json_arrayagg(x), json_objectagg('a' || n: x absent on null) from a group by n") == [
-        True,
-        True,
-    ]
-    assert await prove("select json_arrayagg(x), json_objectagg(t: x) from a where false") == [False, False]
-    assert await prove("select json_array(select x from a where false)") == [False]
-    assert await prove("select n::text is json, t is json, json_array(1 returning bytea) from a") == [
-        True,
-        False,
-        False,
-    ]
-
-
 async def test_json_of_a_value_is_null_where_the_value_is(prove: Prove, connection: asyncpg.Connection) -> None:
     if connection.get_server_version().major >= 17:
         assert await prove("select json(n::text), json_scalar(n), json_serialize(n::text) from a") == [True] * 3

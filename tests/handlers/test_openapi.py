@@ -169,11 +169,31 @@ async def test_the_docs_page_needs_no_other_host(client: httpx2.AsyncClient) -> 
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
-    assert "/api/articles/{slug}/favorite" in answer.text
-    assert not re.search(r"""(src|href|action)\s*=\s*["']?\s*(https?:)?//""", answer.text)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    files = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(files) >= 6
+    for file in files:
+        assert (await client.get(f"/{file}")).status_code == 200
     assert not re.search(r"@import|url\(\s*[\"']?(https?:)?//", answer.text)
 
 
 async def test_no_word_of_it_names_the_database_server(client: httpx2.AsyncClient) -> None:
     for path in ("/openapi.json", "/docs"):
         assert "postgres" not in (await client.get(path)).text.lower()
+
+
+async def test_every_body_has_an_example_that_empties_nothing(openapi_document: OpenApiDocument) -> None:
+    for method, path, envelope, _ in BODIES:
+        body = openapi_document.operations()[method, path]["requestBody"]
+        example = body["content"]["application/json"]["example"]
+
+        assert example[envelope], (method, path)
+        assert None not in example[envelope].values()
+
+
+async def test_lists_tell_of_their_link_and_refusals_of_their_patience(openapi_document: OpenApiDocument) -> None:
+    operations = openapi_document.operations()
+
+    for path in ("/api/articles", "/api/articles/feed", "/api/users"):
+        assert set(operations["GET", path]["responses"]["200"]["headers"]) == {"Link"}
+        assert set(operations["GET", path]["responses"]["503"]["headers"]) == {"Retry-After"}

@@ -53,6 +53,8 @@ EXTENSIONS = [
     Operation("GET", "/health/ready", "GetReadiness", "ignored"),
     Operation("GET", "/openapi.json", "GetOpenApi", "ignored"),
     Operation("GET", "/docs", "GetDocs", "ignored"),
+    Operation("GET", "/", "GetRoot", "ignored"),
+    Operation("GET", "/favicon.ico", "GetFavicon", "ignored"),
 ]
 FILTERS = [
     "?tag=dragons",
