@@ -86,7 +86,8 @@ async def _checked(connection: Connection, schema: Schema, signature: Signature)
     types = [without_domain(parameter.type).name for parameter in description.parameters]
     try:
         for scan in await full_scans(connection, schema.indexes, statement.text, statement.keyword, types):
-            if not allowed.allow("full scan of", scan.table):
+            tables = (scan.table, *schema.ancestors.get(scan.table, ()))
+            if not any(allowed.allow("full scan of", table) for table in tables):
                 problems.append(_scanning(signature, scan))
     except Unplannable as refusal:
         problems.append(_unplannable(signature, refusal.error))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from app.check.lineage import Lineage, lineage
+from app.check.plans import conflict_arbiters
 from app.check.proofs.absence import Absence, prove_absences
 from app.check.proofs.analysis import analysed
 from app.check.proofs.cardinality import prove_at_most_one
@@ -16,8 +17,8 @@ from app.check.proofs.keys import load_keys
 from app.check.proofs.nullability import prove_columns
 from app.check.proofs.tree import Node, TreeError
 from app.check.schema import Schema
-from app.check.types import Connection, PgType, is_array, is_json
-from app.check.writes import breakable_constraints, filled_columns, forgotten_columns
+from app.check.types import Connection, PgType, is_array, is_json, without_domain
+from app.check.writes import breakable_constraints, filled_columns, forgotten_columns, infers_arbiters
 
 NO_LINEAGE = Lineage((), (), ())
 """That of a statement of which nothing is known."""
@@ -97,6 +98,7 @@ async def describe(
         catalog = await load_catalog(connection, tree, given)
         proved, absences = prove_columns(tree, catalog), prove_absences(tree, catalog)
         elements = prove_elements(tree, catalog)
+        arbiters = await _arbiters(connection, tree, text, parameters)
         at_most_one, unproved = prove_at_most_one(tree, await load_keys(connection, tree))
     except (asyncpg.PostgresError, TreeError) as error:
         # The server has taken the statement itself. A command such as SHOW, an argument that no function can have, or a
@@ -112,10 +114,16 @@ async def describe(
         ),
         at_most_one=at_most_one,
         unproved=unproved,
-        can_violate=tuple(breakable_constraints(tree, schema)),
+        can_violate=tuple(breakable_constraints(tree, schema, arbiters)),
         forgets=tuple(forgotten_columns(tree, schema)),
         lineage=origin,
     )
+
+
+async def _arbiters(connection: Connection, tree: Node, text: str, parameters: Sequence[PgType]) -> frozenset[str]:
+    if not infers_arbiters(tree):
+        return frozenset()
+    return await conflict_arbiters(connection, text, [without_domain(each).name for each in parameters])
 
 
 def _parameters(tree: Node, schema: Schema, types: Sequence[PgType]) -> tuple[Parameter, ...]:

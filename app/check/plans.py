@@ -39,7 +39,7 @@ class Index:
 async def load_indexes(connection: Connection) -> Mapping[str, Index]:
     """What decides whether a condition narrows a scan of an index, for every index of the database."""
     rows = await connection.fetch("""
-        select c.relname, pg_get_indexdef(i.indexrelid, 1, true) as leading, m.amname = 'btree' as is_btree,
+        select c.relname, pg_get_indexdef(i.indexrelid, 1, false) as leading, m.amname = 'btree' as is_btree,
             i.indpred is not null as is_partial
         from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am m on m.oid = c.relam
         where c.relnamespace <> 'pg_catalog'::regnamespace
@@ -72,6 +72,24 @@ async def full_scans(
         # Null, which stands for the arguments, is in none of those partitions; a value is in one of them.
         plan = await _generic_plan(connection, text, types, more="set local enable_partition_pruning = off;")
     return list(dict.fromkeys(_scans(plan or {}, indexes, limited=False)))
+
+
+async def conflict_arbiters(connection: Connection, text: str, types: Sequence[str]) -> frozenset[str]:
+    """The names of the unique indexes whose conflicts `on conflict (…)` takes care of, as PostgreSQL infers them.
+
+    None where it has no plan, which is reported as such.
+    """
+    try:
+        plan = await _generic_plan(connection, text, types)
+    except Unplannable:
+        return frozenset()
+    return frozenset(_arbiters(plan or {}))
+
+
+def _arbiters(node: Mapping[str, Any]) -> Iterator[str]:
+    yield from node.get("Conflict Arbiter Indexes", ())
+    for child in node.get("Plans", ()):
+        yield from _arbiters(child)
 
 
 async def _generic_plan(

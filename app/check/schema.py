@@ -16,7 +16,7 @@ class Column:
     """With its table: `users.bio`."""
     not_null: bool
     fills_itself: bool
-    """Whether an insert that leaves it out gives it a value: by a default, an identity or a generated expression."""
+    """Whether an insert that leaves it out may give it a value: by a default, be it its domain's, or a trigger."""
     is_unique_by_default: bool
     """Whether that value is a new one every time."""
     generated_from: frozenset[int]
@@ -44,6 +44,8 @@ class Schema:
     unique: Mapping[int, tuple[UniqueIndex, ...]]
     strict_functions: frozenset[int]
     indexes: Mapping[str, Index]
+    ancestors: Mapping[str, tuple[str, ...]]
+    """The partitioned tables that a partition belongs to, by name."""
     constraints: frozenset[str]
     """The names of all constraints and unique indexes, and of those that functions raise."""
 
@@ -62,6 +64,7 @@ async def load_schema(connection: Connection) -> Schema:
         unique=await _unique(connection),
         strict_functions=frozenset(row["oid"] for row in strict),
         indexes=await load_indexes(connection),
+        ancestors={row["name"]: tuple(row["ancestors"]) for row in await connection.fetch(_ANCESTORS)},
         constraints=frozenset(row["name"] for row in constraints),
     )
 
@@ -72,7 +75,11 @@ select
     a.attnum as number,
     format('%s.%s', c.oid::regclass, quote_ident(a.attname)) as name,
     a.attnotnull as not_null,
-    a.atthasdef or a.attidentity <> '' as fills_itself,
+    a.atthasdef or a.attidentity <> '' or t.typdefault is not null or exists (
+        -- A row trigger that fires before an insert.
+        select from pg_trigger g
+        where g.tgrelid = c.oid and not g.tgisinternal and g.tgenabled <> 'D' and g.tgtype & 7 = 7
+    ) as fills_itself,
     a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) ~ '(nextval|random_uuid|uuidv\d)\(', false)
         as is_unique_by_default,
     array(
@@ -82,6 +89,7 @@ select
     ) as generated_from
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'f', 'm')
+join pg_type t on t.oid = a.atttypid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where a.attnum > 0 and not a.attisdropped
     and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
@@ -106,6 +114,14 @@ from pg_index i
 join pg_class c on c.oid = i.indexrelid
 where i.indisunique and c.relnamespace <> 'pg_catalog'::regnamespace
 order by c.relname
+"""
+
+_ANCESTORS = """
+select p.relname::text as name, array(
+    select a.relname::text from pg_partition_ancestors(p.oid) as t (oid) join pg_class a on a.oid = t.oid::oid
+    where a.oid <> p.oid
+) as ancestors
+from pg_class p where p.relispartition and p.relkind in ('r', 'p', 'f')
 """
 
 # A function in a procedural language can raise an error in the name of a constraint.

@@ -1,6 +1,6 @@
 """What a statement writes, by PostgreSQL's analysis of it: which columns get what, and which rules that can break."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.check.proofs.expressions import NULL_AS_ITS_ARGUMENT
@@ -75,25 +75,30 @@ def forgotten_columns(tree: Node, schema: Schema) -> list[str]:
     )
 
 
-def breakable_constraints(tree: Node, schema: Schema) -> list[str]:
-    """The unique constraints and indexes that the statement can violate."""
+def infers_arbiters(tree: Node) -> bool:
+    """Whether an insert says `on conflict (…)`, so that PostgreSQL looks for the index that is meant."""
+    return any(write.on_conflict is not None and write.on_conflict.children("arbiterElems") for write in writes(tree))
+
+
+def breakable_constraints(tree: Node, schema: Schema, arbiters: Collection[str] = ()) -> list[str]:
+    """The unique constraints and indexes that the statement can violate; `arbiters` are those that it infers."""
     names = {
         index.name
         for write in writes(tree)
         for index in schema.unique.get(write.table, ())
-        if _can_violate(write, index, schema)
+        if _can_violate(write, index, schema, arbiters)
     }
     return sorted(names)
 
 
-def _can_violate(write: Write, index: UniqueIndex, schema: Schema) -> bool:
+def _can_violate(write: Write, index: UniqueIndex, schema: Schema, arbiters: Collection[str]) -> bool:
     columns = schema.tables.get(write.table, {})
     changed = write.assigned.keys() | {
         number for number, column in columns.items() if column.generated_from & write.assigned.keys()
     }
     if not write.inserts:
         return bool(index.columns & changed)
-    if write.on_conflict is not None and _is_arbiter(write.on_conflict, index):
+    if write.on_conflict is not None and _is_arbiter(write.on_conflict, index, arbiters):
         return False
     left_out = [columns[number] for number in index.columns - changed if number in columns]
     if any(column.is_unique_by_default for column in left_out):
@@ -101,16 +106,11 @@ def _can_violate(write: Write, index: UniqueIndex, schema: Schema) -> bool:
     return index.nulls_collide or all(column.fills_itself for column in left_out)
 
 
-def _is_arbiter(conflict: Node, index: UniqueIndex) -> bool:
+def _is_arbiter(conflict: Node, index: UniqueIndex, arbiters: Collection[str]) -> bool:
     """Whether a conflict on this index is taken care of by the `on conflict` of the insert."""
-    elements, constraint = conflict.children("arbiterElems"), conflict.number("constraint")
-    if constraint:
+    if constraint := conflict.number("constraint"):
         return constraint == index.constraint
-    if not elements:
-        return True
-    inferred = {node.number("varattno") for element in elements for node in walk(element) if node.tag == "VAR"}
-    computes = any(expression.tag != "VAR" for element in elements if (expression := element.child("expr")))
-    return frozenset(inferred) == index.columns and computes == index.is_computed
+    return not conflict.children("arbiterElems") or index.name in arbiters
 
 
 def _write(query: Node, command: int, holder: Node, field: str, conflict: Node | None = None) -> Write:

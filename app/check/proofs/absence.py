@@ -1,5 +1,6 @@
 """Which columns of a result are null together: those of what an outer join found no row of."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,4 +46,6 @@ def _alias(scope: Scope, index: int) -> str:
     """What a relation is called, with its number where another one is called the same."""
     names = [alias.text("aliasname") for table in scope.tables if (alias := table.child("eref"))]
     name = names[index - 1]
-    return f"{name}#{index}" if names.count(name) > 1 else name
+    # An alias may be any text, and look like those of two relations.
+    shown = json.dumps(name) if set(name) & set('+,#"') else name
+    return f"{shown}#{index}" if names.count(name) > 1 else shown
