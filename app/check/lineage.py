@@ -4,19 +4,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.check.proofs.kinds import Command
-from app.check.proofs.tree import Node, Value, parse_tree, single_query, walk
+from app.check.proofs.tree import Node, Value, walk
 from app.check.schema import Schema
 from app.check.types import Connection
+from app.check.views import behind
 from app.check.writes import written_columns
 
 Column = tuple[int, int]
 """A table or view and the number of one of its columns."""
 _TABLE = 0
-_VIEWS = """
-select r.ev_class::int8 as view, r.ev_action::text as tree from pg_rewrite r
-join pg_class c on c.oid = r.ev_class and c.relkind = 'v'
-where r.ev_type = '1' and r.ev_class = any ($1::oid[])
-"""
 # A join and `excluded` list the columns that they have, whether used or not.
 _LISTS_EVERYTHING = frozenset(("joinaliasvars", "exclRelTlist"))
 
@@ -57,7 +53,7 @@ async def lineage(connection: Connection, schema: Schema, function: int, tree: N
     read = (touched - written - set(_excluded(tree))) | used
     return Lineage(
         _names(schema, read | set(_sources(read, schema))),
-        _names(schema, written | await _behind_views(connection, written)),
+        _names(schema, written | {found for each in written for found in behind(schema.origins, each)}),
         tuple(sorted(row["function"] for row in rows if row["is_function"])),
     )
 
@@ -87,18 +83,6 @@ def _sources(columns: Iterable[Column], schema: Schema) -> Iterator[Column]:
     for table, number in columns:
         column = schema.column(table, number)
         yield from ((table, source) for source in (column.generated_from if column else ()))
-
-
-async def _behind_views(connection: Connection, columns: set[Column]) -> set[Column]:
-    """The columns of tables that these columns of views are, be it through other views."""
-    behind: set[Column] = set()
-    for row in await connection.fetch(_VIEWS, list({table for table, _ in columns})):
-        query = single_query(parse_tree(row["tree"]))
-        for target in query.children("targetList"):
-            origin = target.number("resorigtbl"), target.number("resorigcol")
-            if (row["view"], target.number("resno")) in columns and all(origin):
-                behind.add(origin)
-    return behind | await _behind_views(connection, behind) if behind else behind
 
 
 def _excluded(tree: Node) -> Iterator[Column]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.check.plans import Index, load_indexes
 from app.check.types import Connection, PgType, load_types
+from app.check.views import Origins, load_origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Schema:
     unique: Mapping[int, tuple[UniqueIndex, ...]]
     strict_functions: frozenset[int]
     indexes: Mapping[str, Index]
+    origins: Origins
+    """The columns behind those of views."""
     ancestors: Mapping[str, tuple[str, ...]]
     """The partitioned tables that a partition belongs to, by name."""
     constraints: frozenset[str]
@@ -64,6 +67,7 @@ async def load_schema(connection: Connection) -> Schema:
         unique=await _unique(connection),
         strict_functions=frozenset(row["oid"] for row in strict),
         indexes=await load_indexes(connection),
+        origins=await load_origins(connection),
         ancestors={row["name"]: tuple(row["ancestors"]) for row in await connection.fetch(_ANCESTORS)},
         constraints=frozenset(row["name"] for row in constraints),
     )

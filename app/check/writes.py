@@ -51,7 +51,7 @@ def filled_columns(tree: Node, schema: Schema, number: int) -> list[str]:
     """The columns that are declared NOT NULL and get the value of `$number` as it is."""
     names = {
         column.name
-        for write in writes(tree)
+        for write in _table_writes(tree, schema)
         for attribute, values in write.assigned.items()
         if (column := schema.column(write.table, attribute)) is not None and column.not_null
         if number in map(parameter_number, values)
@@ -68,7 +68,7 @@ def forgotten_columns(tree: Node, schema: Schema) -> list[str]:
     """The columns without a default that are declared NOT NULL and that an insert leaves out: it always fails."""
     return sorted(
         column.name
-        for write in writes(tree)
+        for write in _table_writes(tree, schema)
         if write.inserts
         for attribute, column in schema.tables.get(write.table, {}).items()
         if column.not_null and not column.fills_itself and attribute not in write.assigned
@@ -84,11 +84,28 @@ def breakable_constraints(tree: Node, schema: Schema, arbiters: Collection[str] 
     """The unique constraints and indexes that the statement can violate; `arbiters` are those that it infers."""
     names = {
         index.name
-        for write in writes(tree)
+        for write in _table_writes(tree, schema)
         for index in schema.unique.get(write.table, ())
         if _can_violate(write, index, schema, arbiters)
     }
     return sorted(names)
+
+
+def _table_writes(tree: Node, schema: Schema) -> Iterator[Write]:
+    """What is written to tables, be it through views."""
+    return (_behind_view(write, schema) for write in writes(tree))
+
+
+def _behind_view(write: Write, schema: Schema) -> Write:
+    columns = schema.origins.get(write.table)
+    if not columns:
+        return write
+    # A view can have a default of its own.
+    own = {number for number, column in schema.tables.get(write.table, {}).items() if column.fills_itself}
+    values = {number: [] for number in own} | dict(write.assigned) if write.inserts else dict(write.assigned)
+    assigned = {columns[number][1]: nodes for number, nodes in values.items() if number in columns}
+    table = next(iter(columns.values()))[0]
+    return _behind_view(Write(table, write.inserts, assigned, write.on_conflict), schema)
 
 
 def _can_violate(write: Write, index: UniqueIndex, schema: Schema, arbiters: Collection[str]) -> bool:

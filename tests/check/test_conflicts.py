@@ -22,6 +22,15 @@ create trigger fill before insert on filled for each row execute function fill()
 create table unfilled (id int primary key, after_all text not null, by_statement text not null);
 create trigger fill after insert on unfilled for each row execute function fill();
 create trigger never before insert on unfilled for each statement execute function fill();
+create view pairs as select b as second, a as first, a + b as total from items;
+create view some_pairs as select first, second from pairs where second > 1 with check option;
+create view own_way as select a, b from items;
+create function no() returns trigger language plpgsql as $$ begin return null; end $$;
+create trigger instead instead of insert on own_way for each row execute function no();
+create table noted (id int primary key);
+create rule doubled as on insert to noted do also select generate_series(1, 2);
+create view of_noted as select id from noted;
+create view of_view as select id from of_noted;
 create table parts (k int, v text) partition by list (k);
 create table parts_1 partition of parts for values in (1, 2);
 create table parts_2 partition of parts for values in (3) partition by range (k);
@@ -121,3 +130,36 @@ def test_an_index_over_a_cast_serves(conflicting: Planted) -> None:
     )
 
     assert not any("no index" in problem.message for problem in report.problems)
+
+
+@pytest.mark.parametrize(
+    ("statement", "violated"),
+    [
+        ("insert into pairs (first, second) values (1, 2)", {"items_a_key", "items_a_b_key"}),
+        ("insert into pairs (second, first) values (1, 2) on conflict (first) do nothing", {"items_a_b_key"}),
+        ("insert into some_pairs (first, second) values (1, 2)", {"items_a_key", "items_a_b_key"}),
+        ("update some_pairs set second = 3", {"items_a_b_key"}),
+        ("update pairs set first = 3", {"items_a_key", "items_a_b_key"}),
+        ("insert into own_way (a, b) values (1, 2)", set[str]()),
+    ],
+)
+def test_a_write_through_a_view_can_violate_what_the_table_asks(
+    conflicting: Planted, statement: str, violated: set[str]
+) -> None:
+    assert can_violate(conflicting, statement) == violated
+
+
+@pytest.mark.parametrize("relation", ["noted", "of_noted", "of_view"])
+def test_a_rule_behind_a_view_can_return_several_rows(conflicting: Planted, relation: str) -> None:
+    report = conflicting.check(
+        f"-- name: add\ninsert into {relation} (id) values (1) returning id", bound("add", "int | None")
+    )
+
+    assert any("several rows" in str(problem) or "has a rule" in str(problem) for problem in report.problems)
+
+
+def test_an_insert_through_a_view_leaves_out_what_the_table_needs(conflicting: Planted) -> None:
+    conflicting.schema += "create view thin as select id from unfilled;"
+    report = conflicting.check("-- name: add\ninsert into thin (id) values (1)", bound("add", "None"))
+
+    assert any("leaves out unfilled.after_all" in problem.message for problem in report.problems)

@@ -32,7 +32,17 @@ left join pg_operator on oprcode = pg_proc.oid and pg_operator.oid = any ($2::oi
 where provolatile = 'v' and (pg_proc.oid = any ($1::oid[]) or pg_operator.oid is not null)
 """
 _LOOSE_COLLATIONS = "select oid::int8 from pg_collation where not collisdeterministic"
-_RULED = "select ev_class::int8 from pg_rewrite where ev_type <> '1' and ev_class = any ($1::oid[])"
+_RULED = """
+with recursive part (relation, at) as (
+    select oid, oid from unnest($1::oid[]) as asked (oid)
+    union
+    select part.relation, d.refobjid from part
+    join pg_rewrite r on r.ev_class = part.at and r.ev_type = '1'
+    join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_class'::regclass and d.refobjid <> r.ev_class
+)
+select distinct part.relation from part join pg_rewrite on ev_class = part.at and ev_type <> '1'
+"""
 
 _CALLS = ("funcid", "aggfnoid", "winfnoid")
 
@@ -68,7 +78,7 @@ class Keys:
     loose_collations: frozenset[int]
     """Those that call different texts equal."""
     ruled: frozenset[int]
-    """Relations with a rule for writing."""
+    """Relations with a rule for writing, and views of them."""
 
     def choose_one(self, relation: int, index: int, conditions: list[Node], single: frozenset[int]) -> bool:
         """Whether conditions fix a unique key of a relation, given which others in the range table are one row."""
