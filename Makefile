@@ -28,7 +28,7 @@ test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of ap
 	.venv/bin/pytest -m "not debian and not index" --numprocesses auto --cov=app $(ARGS)
 
 test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
-	.venv/bin/pytest -m "debian or index" $(ARGS)
+	.venv/bin/pytest -m "debian or index" --numprocesses auto $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ against its lock file, installed versions
 	.venv/bin/ruff check .
