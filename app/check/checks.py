@@ -19,7 +19,7 @@ from app.check.schema import Schema
 from app.check.signatures import Signature, checked_text
 from app.check.types import Connection, without_domain
 from app.check.unused import forgotten_values, unmapped_conflicts
-from app.db.generic import mend
+from app.db import generic
 from app.db.source import Place
 
 UNREADABLE = (asyncpg.InternalClientError, asyncpg.UnsupportedClientFeatureError)
@@ -70,9 +70,15 @@ async def check_query(connection: Connection, schema: Schema, signature: Signatu
     try:
         return await _checked(connection, schema, signature)
     except UNREADABLE as error:
-        return Checked(signature, None, [_unreadable(signature, error)], Exemptions(()))
+        message = f"the driver cannot read or write a type of the statement: {_one_line(error)}"
+        mend = "name the columns that you need, and cast a type that the driver does not know to text"
     except Exception as error:
-        return Checked(signature, None, [_failed(signature, error)], Exemptions(()))
+        # The others are checked all the same.
+        message = f"this statement cannot be checked: {type(error).__name__}: {_one_line(error)}"
+        mend = "write it in a simpler way, and report it to whoever maintains the checker"
+    python = f"{signature.place}: {signature.query.function}"
+    problem = Problem(signature.name, signature.query.statement.locate(0), message, mend, python=python)
+    return Checked(signature, None, [problem], Exemptions(()))
 
 
 async def _checked(connection: Connection, schema: Schema, signature: Signature) -> Checked:
@@ -130,30 +136,14 @@ def _unplannable(signature: Signature, error: asyncpg.PostgresError) -> Problem:
         signature.name,
         _position(signature, error),
         f"PostgreSQL has no plan for any arguments: {error.message}",
-        mend(error),
+        generic.mend(error),
         python=f"{signature.place}: {signature.query.function}",
         postgresql=f"{error.sqlstate}: {error.message}",
     )
 
 
-def _unreadable(signature: Signature, error: Exception) -> Problem:
-    return Problem(
-        signature.name,
-        signature.query.statement.locate(0),
-        f"the driver cannot read or write a type of the statement: {' '.join(str(error).split())}",
-        "name the columns that you need, and cast a type that the driver does not know to text",
-        python=f"{signature.place}: {signature.query.function}",
-    )
-
-
-def _failed(signature: Signature, error: Exception) -> Problem:
-    return Problem(
-        signature.name,
-        signature.query.statement.locate(0),
-        f"this statement cannot be checked: {type(error).__name__}: {' '.join(str(error).split())}",
-        "write it in a simpler way, and report it to whoever maintains the checker",
-        python=f"{signature.place}: {signature.query.function}",
-    )
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _position(signature: Signature, error: asyncpg.PostgresError) -> Place:

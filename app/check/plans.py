@@ -70,14 +70,14 @@ async def full_scans(
         return []
     if "Subplans Removed" in json.dumps(plan):
         # Null, which stands for the arguments, is in none of those partitions; a value is in one of them.
-        plan = await _generic_plan(connection, text, types, more="set local enable_partition_pruning = off;")
-    return list(dict.fromkeys(_scans(plan or {}, indexes, limited=False)))
+        plan = await _generic_plan(connection, text, types, more="set local enable_partition_pruning = off;") or plan
+    return list(dict.fromkeys(_scans(plan, indexes, limited=False)))
 
 
 async def conflict_arbiters(connection: Connection, text: str, types: Sequence[str]) -> frozenset[str]:
     """The names of the unique indexes whose conflicts `on conflict (…)` takes care of, as PostgreSQL infers them.
 
-    None where it has no plan, which is reported as such.
+    None of them where the statement has no plan, which full_scans() tells of.
     """
     try:
         plan = await _generic_plan(connection, text, types)
@@ -126,7 +126,7 @@ async def _is_prepared(connection: Connection, text: str, types: Sequence[str]) 
 
 
 def _scans(node: dict[str, Any], indexes: Mapping[str, Index], *, limited: bool) -> Iterator[FullScan]:
-    kind, index = node.get("Node Type"), indexes.get(node.get("Index Name", ""))
+    kind, index = node["Node Type"], indexes.get(node.get("Index Name", ""))
     if kind in {"Seq Scan", "Sample Scan"}:
         yield FullScan(node["Relation Name"], node.get("Filter", ""))
     elif kind == "Bitmap Heap Scan" and not _narrows(_bitmap(node), indexes):

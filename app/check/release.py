@@ -25,6 +25,7 @@ async def check_release(connection: Connection, schema: Schema, lock: Lock) -> l
         except asyncpg.PostgresError as error:
             problems.append(_refused(lock, name, error))
         except Exception as error:
+            # The others are checked all the same.
             message = f"{name} cannot be checked: {type(error).__name__}: {error}"
             problems.append(Problem(name, lock.place(name), message, MEND))
         else:

@@ -70,7 +70,8 @@ class Prepared:
         return self.statement.cursor(*self._checked(arguments))
 
     def _checked(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
-        arguments = converted(arguments, self._conversions)
+        if self._conversions:
+            arguments = converted(arguments, self._conversions)
         self._query.refuse(arguments, self._guards)
         return arguments
 

@@ -16,7 +16,9 @@ _PATHS = 32
 CURRENT_PATH = "select pg_catalog.current_schemas(true)::text"
 # "$user" in a search path is the role.
 _CHANGES = re.compile(
-    r"search_path|\b(?:schema|role|authorization|reset|discard)\b|\bset_config\s*\(\s*(?!E?'[^']*'\s*,)", re.IGNORECASE
+    r"search_path|\bset\s+(?:local\s+|session\s+)?(?:schema|role|authorization)\b|\breset\s+(?:all|role|session)\b"
+    r"|\bdiscard\b|\bset_config\s*\(\s*(?:E?'(?:role|session_authorization)'|(?!E?'[^']*'\s*,))",
+    re.IGNORECASE,
 )
 
 

@@ -23,7 +23,7 @@ class SafeHeaders:
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
-                if message["status"] // 100 in {2, 3}:
+                if message["status"] == 201 or message["status"] // 100 == 3:
                     headers = [_relative(name, value) for name, value in headers]
                 message["headers"] = [*headers, _NO_SNIFFING]
             await send(message)

@@ -10,6 +10,7 @@ from enum import StrEnum
 import pytest
 
 from app.db import BindingError, Connection, Database, Executor, Queries
+from app.db.search_path import may_change_path
 
 WriteQueries = Callable[[str], Queries]
 TENANTS = ("one", "two")
@@ -230,3 +231,36 @@ async def test_a_tenant_whose_column_is_of_another_kind_is_refused(db: Database,
     async with db.transaction(settings={"search_path": "two"}) as tx:
         with pytest.raises(BindingError, match=r"column 'state' was one\.state and is text"):
             await orders.get(tx)
+
+
+@pytest.mark.parametrize(
+    ("sql", "may"),
+    [
+        ("set search_path = a", True), ("SET LOCAL search_path TO a", True), ("set schema 'a'", True),
+        ("set role a", True), ("set local role a", True), ("set session authorization a", True), ("reset role", True),
+        ("reset all", True), ("reset session authorization", True), ("discard all", True),
+        ("select set_config($1, $2, true)", True), ("select set_config('search_path', 'a', true)", True),
+        ("select set_config(E'role', E'a', true)", True), ("alter role a set search_path = b", True),
+        ("select set_config('app.tenant', '7', true)", False), ("set lock_timeout = '1s'", False),
+        ("select role, schema from users where reset is null", False), ("select 1", False),
+    ],
+)  # fmt: skip
+def test_a_text_may_set_the_path_by_what_it_says(sql: str, may: bool) -> None:
+    assert may_change_path(sql) is may
+
+
+async def test_raw_sql_that_only_names_a_role_stays_prepared(db: Database) -> None:
+    await db.execute("create table staff (role text)")
+    prepared = "select count(*) from pg_prepared_statements where statement like 'select role from%'"
+    async with db.acquire() as connection:
+        for _ in range(3):
+            await connection.fetch("select role from staff where role = $1", "admin")
+        assert await connection.fetchval(prepared) == 1
+        assert await connection.fetchval(prepared + " and generic_plans + custom_plans = 3") == 1
+
+
+async def test_a_role_of_a_transaction_has_a_path_of_its_own(db: Database, orders: Orders) -> None:
+    for number in (1, 2):
+        for tenant in TENANTS:
+            async with db.transaction(settings={"search_path": tenant, "role": "postgres"}) as tx:
+                await use_all(tx, orders, number)
