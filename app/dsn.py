@@ -7,7 +7,7 @@ other the last. What this module writes means the same to both.
 
 from urllib.parse import parse_qsl, quote, unquote
 
-from app.db.address import understood
+from app.db.pool.address import understood
 
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgres+asyncpg", "postgresql+psycopg", "postgres+psycopg")
 TLS_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

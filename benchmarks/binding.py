@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from app.db import Connection, Database, Executor, Queries
-from app.db.rows import RowType
+from app.db.binding.row_type import RowType
 from benchmarks.contest import Contest, Ratio
 
 SQL = """

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from app.db.options import PoolOptions
+from app.db.pool.options import PoolOptions
 from app.main import database
 from tests.conftest import settings_for
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin, is_typeddict
 import asyncpg
 
 from app.check.types import ALSO_READS, ALSO_WRITES, JSON, SCALARS, PgType, python_type, without_domain
-from app.db.annotations import ARRAYS, element, members
-from app.db.fields import fields_of, split_optional
+from app.db.binding.annotations import ARRAYS, element, members
+from app.db.binding.row_fields import fields_of, split_optional
 
 _JSON_VALUES = (dict, list, str, int, float, bool, object, type(None))
 

@@ -19,8 +19,8 @@ from app.check.schema import Schema
 from app.check.signatures import Signature, checked_text
 from app.check.types import Connection, without_domain
 from app.check.unused import forgotten_values, unmapped_conflicts
-from app.db import generic
-from app.db.source import Place
+from app.db.binding import generic_plan as generic
+from app.db.sql.places import Place
 
 UNREADABLE = (asyncpg.InternalClientError, asyncpg.UnsupportedClientFeatureError)
 """What the driver raises for a type that it cannot decode."""

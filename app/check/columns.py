@@ -12,9 +12,9 @@ from app.check.places import column_offsets
 from app.check.problems import Problem
 from app.check.signatures import Signature
 from app.check.types import is_array, python_type
-from app.db.annotations import element
-from app.db.fields import split_optional
-from app.db.source import Place
+from app.db.binding.annotations import element
+from app.db.binding.row_fields import split_optional
+from app.db.sql.places import Place
 
 
 class Filling(NamedTuple):

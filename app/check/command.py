@@ -23,9 +23,9 @@ from app.check.schema import load_schema
 from app.check.scratch import ScratchError, scratch_database
 from app.check.signatures import bound_files, checked_text
 from app.check.writing import given_parameters, python_source
-from app.db.errors import BindingError
-from app.db.source import SQLFileError, shown
-from app.db.statement import Statement
+from app.db.errors import BindingError, SQLFileError
+from app.db.sql.places import shown
+from app.db.sql.statement import Statement
 
 
 def check_command(project: Project) -> click.Command:

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from app.db.annotations import refusal
-from app.db.fields import fields_of, is_composite, nested_row, split_optional
-from app.db.source import Place
+from app.db.binding.annotations import refusal
+from app.db.binding.row_fields import fields_of, is_composite, nested_row, split_optional
+from app.db.sql.places import Place
 
 Function = ast.AsyncFunctionDef | ast.FunctionDef
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from app.check.problems import Problem
-from app.db.source import Place
-from app.db.statement import CheckNote
+from app.db.sql.places import Place
+from app.db.sql.statement import CheckNote
 
 Kind = Literal["not null", "one row", "full scan of", "null", "conflict"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -13,7 +13,7 @@ from app.check.problems import Problem
 from app.check.proofs.absence import Absence
 from app.check.signatures import Signature, checked_text
 from app.check.types import PgType
-from app.db.source import Place, Source
+from app.db.sql.places import Place, Source
 
 _NOT_NULL = " not null"
 _NO_NULLS = " of no nulls"

@@ -12,8 +12,8 @@ from app.check.places import COMPARISONS
 from app.check.problems import Problem
 from app.check.signatures import Signature
 from app.check.types import python_type
-from app.db.annotations import element
-from app.db.fields import split_optional
+from app.db.binding.annotations import element
+from app.db.binding.row_fields import split_optional
 
 
 class _Pair(NamedTuple):

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import asyncpg
 
-from app.db.lexer import Kind, Token, tokenize
-from app.db.statement import Statement
+from app.db.sql.lexer import Kind, Token, tokenize
+from app.db.sql.statement import Statement
 
 _VALUE = "a placeholder stands for one value: write names and keywords out, in a statement for each"
 _REFUSED_WHERE_THEY_STAND = {

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from app.db.lexer import Kind, Token, tokenize
-from app.db.source import Place, Source
+from app.db.sql.lexer import Kind, Token, tokenize
+from app.db.sql.places import Place, Source
 
 _OPENING, _CLOSING = ("(", "["), (")", "]")
 _ENDS_LIST = frozenset(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.db.source import Place
+from app.db.sql.places import Place
 
 
 @dataclass(frozen=True, slots=True)

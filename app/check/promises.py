@@ -11,8 +11,8 @@ from app.check.exemptions import Exemptions
 from app.check.problems import Problem
 from app.check.signatures import Signature
 from app.check.types import is_json
-from app.db.annotations import element
-from app.db.fields import split_optional
+from app.db.binding.annotations import element
+from app.db.binding.row_fields import split_optional
 
 
 def check_rows(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:

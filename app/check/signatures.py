@@ -10,11 +10,12 @@ from typing import get_type_hints
 
 from app.check.declared import Declared, declared, declared_fields, definition, optional_rows, original, place_of
 from app.check.places import name_offset, parameter_offset
-from app.db.bulk import CopyTarget, copy_target
-from app.db.queries import Queries, Query
-from app.db.rows import split_optional
-from app.db.source import Place
-from app.db.statement import Statement
+from app.db.binding.queries import Queries
+from app.db.binding.query import Query
+from app.db.binding.row_fields import split_optional
+from app.db.sql.copy_target import CopyTarget, copy_target
+from app.db.sql.places import Place
+from app.db.sql.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from app.check.places import first_line
 from app.check.problems import Problem
 from app.check.schema import Schema
 from app.check.signatures import Signature, bound_files
-from app.db.queries import Queries
-from app.db.source import Place, Source
+from app.db.binding.queries import Queries
+from app.db.sql.places import Place, Source
 
 
 def unbound_files(folder: Path, modules: Sequence[ModuleType]) -> Iterator[Problem]:

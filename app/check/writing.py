@@ -7,7 +7,7 @@ from app.check.describe import Description, Parameter, ResultColumn, are_null_to
 from app.check.naming import class_name, docstring, is_field_name, literal, member_names, unused_name
 from app.check.signatures import checked_text
 from app.check.types import WRITTEN_NAMES, enum_class_name, is_array, is_json, parts_of, python_type
-from app.db.statement import Statement
+from app.db.sql.statement import Statement
 
 _MODULES = {
     "collections.abc": ("AsyncIterable", "AsyncIterator", "Iterable"),

@@ -1,5 +1,16 @@
-"""The data layer: a pool, named SQL statements bound to typed functions, transactions. Knows no table and no HTTP."""
+"""Raw SQL over asyncpg: a pool, named SQL statements bound to typed functions, transactions.
 
+Words: a *session* is one connection to the server, and the *pool* owns the sessions. A *connection* is what a caller is
+lent for the length of a block. A *statement* is SQL with a name in a file; a *query* is a statement that is bound to a
+function. An *executor* runs queries: the Database itself, or a connection.
+
+Read database.py and connection.py first, then pool/pool.py, session/session.py and binding/queries.py. Modules whose
+first word is "Optional" can wait.
+"""
+
+from app.db.binding.queries import Queries
+from app.db.binding.query import Executor
+from app.db.binding.reload import reload_on_change
 from app.db.connection import Connection
 from app.db.database import Database
 from app.db.errors import (
@@ -16,16 +27,15 @@ from app.db.errors import (
     NotFound,
     PoolTimeout,
     SessionStateRefused,
+    SQLFileError,
     StatementTimeout,
     TokenUsed,
     TooManyRows,
     TransactionAborted,
     WrongEventLoop,
+    is_server_unfit,
 )
-from app.db.notifications import Gap, Notification
-from app.db.queries import Executor, Queries
-from app.db.reload import reload_on_change
-from app.db.server import is_server_unfit
+from app.db.listen import Gap, Notification
 
 __all__ = [
     "BadArgument",
@@ -46,6 +56,7 @@ __all__ = [
     "Notification",
     "PoolTimeout",
     "Queries",
+    "SQLFileError",
     "SessionStateRefused",
     "StatementTimeout",
     "TokenUsed",

@@ -1,16 +1,22 @@
-"""What can go wrong in this layer; every message says what to do, none holds a secret."""
+"""The errors of this layer. Each message says what to do; none contains a secret or the value of an argument."""
+
+import asyncpg
 
 
 class BinderyError(Exception):
-    """The common parent of every error that this layer raises by itself."""
+    """The parent of every error that this layer raises."""
+
+
+class SQLFileError(BinderyError):
+    """An SQL file is invalid. The message begins with the place, `sql/users.sql:12:8: `, and shows the line."""
 
 
 class BindingError(BinderyError):
-    """A statement and its Python signature do not fit each other; raised at import, or when it is first prepared."""
+    """A statement and its Python signature do not match. Raised at import, or when the statement is first prepared."""
 
 
 class NotFound(BinderyError):
-    """The one row that was asked for is not there, or a row that was referred to is gone."""
+    """The requested row does not exist, or a row that it refers to does not."""
 
     def __init__(self, resource: str) -> None:
         super().__init__(f"{resource} not found")
@@ -18,7 +24,7 @@ class NotFound(BinderyError):
 
 
 class Conflict(BinderyError):
-    """A unique constraint says that this value is taken; `field` is what the caller knows it as."""
+    """A unique constraint refused a value that is already taken; `field` is the caller's name for it."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"{field} has already been taken")
@@ -26,11 +32,11 @@ class Conflict(BinderyError):
 
 
 class TooManyRows(BinderyError):
-    """A statement that promises one row found several; it never picks "the first"."""
+    """A statement declared to return one row returned several."""
 
 
 class BadArgument(BinderyError):
-    """A value that PostgreSQL cannot store in the type it is meant for."""
+    """PostgreSQL cannot store an argument in the type of its parameter."""
 
     def __init__(self, function: str, parameter: str, reason: str) -> None:
         super().__init__(f"{function}({parameter}=...): {reason}")
@@ -40,7 +46,7 @@ class BadArgument(BinderyError):
 
 
 class BadRow(BinderyError):
-    """A row that cannot be copied; `row` counts from 1, `column` is None where nobody knows it. Nothing was stored."""
+    """A row cannot be copied, and nothing was stored. `row` counts from 1; `column` is None if it is not known."""
 
     def __init__(self, function: str, row: int, column: str | None, reason: str) -> None:
         where = f"row {row}" if column is None else f"row {row}, column {column}"
@@ -52,49 +58,57 @@ class BadRow(BinderyError):
 
 
 class NotConnected(BinderyError):
-    """The Database was never opened or is closed, or the connection was given back already."""
+    """The Database is not open, or the connection was already returned to the pool."""
 
 
 class ConnectionBusy(BinderyError):
-    """Two tasks used one connection at the same time; the second statement was not sent. Give each its own."""
+    """Two tasks used one connection at the same time; the second statement was not sent. Give each task its own."""
 
 
 class WrongEventLoop(BinderyError):
-    """A Database or connection was used in another event loop, thread or process than the one that opened it."""
+    """A Database or connection was used outside the event loop, thread or process that opened it."""
 
 
 class SessionStateRefused(BinderyError):
-    """Behind a PgBouncer in transaction mode no statement may leave settings, locks or the like in its session."""
+    """A statement would leave settings, locks or the like in a session that PgBouncer shares between transactions."""
 
 
 class PoolTimeout(BinderyError):
-    """No connection became free in time; the message says what the pool was doing."""
+    """No connection became free in time. The message describes what the pool was doing."""
 
 
 class DatabaseUnavailable(BinderyError):
-    """The server cannot be reached, refuses the login or went away; the message says which server and what to try.
+    """The server cannot be reached, refuses the login or closed the connection. The message says which server.
 
-    `may_be_done`: a statement of its own, outside any transaction, was under way and may have been carried out.
+    `may_be_done` is true when a statement outside any transaction was running: it may have been executed.
     """
 
     may_be_done = False
 
 
 class StatementTimeout(BinderyError):
-    """A statement was stopped, at its deadline or by the server's own limit; outside a transaction it may have run."""
+    """A statement was cancelled, by its deadline or by the server's limit. Outside a transaction it may have run."""
 
 
 class TransactionAborted(BinderyError):
-    """The block ended as if all were well, but a statement in it had failed: nothing was stored. The cause is why."""
+    """The block ended without an exception although a statement in it had failed. Nothing was stored."""
 
 
 class CommitUnknown(BinderyError):
-    """The connection broke at COMMIT: the transaction was stored as a whole or not at all, and nobody can say which."""
+    """The connection was lost during COMMIT: either the whole transaction was stored or nothing was."""
 
 
 class TokenUsed(BinderyError):
-    """A transaction with this token was committed before: the function did not run again."""
+    """A transaction with this token was committed earlier; the function did not run again."""
 
 
 class LockLost(BinderyError):
-    """The connection that held an advisory lock broke: the block was cancelled, others may hold the lock by now."""
+    """The connection that held an advisory lock was lost. The block was cancelled; others may hold the lock now."""
+
+
+def is_server_unfit(error: Exception) -> bool:
+    """Return whether the server refused for a reason of its own, such as a full disk. Nothing was executed.
+
+    Such errors are SQLSTATE 25006 (the server accepts no writes) and class 53 (no disk space, memory or connections).
+    """
+    return isinstance(error, asyncpg.ReadOnlySQLTransactionError | asyncpg.InsufficientResourcesError)

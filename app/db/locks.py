@@ -1,38 +1,59 @@
-"""Advisory locks: one at a time, by a name, among all who use the database.
+"""Optional: advisory locks, one holder of a name at a time among all users of the database.
 
-The lock belongs to a session and not to a transaction, since one that is open as long as the work takes is what servers
-are set up to end. So it needs a connection that nobody else touches, and the pool's reset is what gives it back after
-an exception. If that connection breaks, the server gives the lock to the next: the block is cancelled.
+The lock belongs to a session, not to a transaction, because servers are often set up to end long transactions. So it
+needs a connection of its own, and the pool's reset releases it after an exception. If the connection is lost, the
+server gives the lock to the next holder, and the block is cancelled.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol
 
 import asyncpg
 
-from app.db.connection import Connection
 from app.db.errors import DatabaseUnavailable, LockLost
+from app.db.session.session import Session
 
-# The server's own limit is lifted, so that only the time-out that was asked for counts; the pool resets it.
+# The server's own limit is lifted, so that only the requested time-out counts. The pool resets it.
 _LOCK = "select set_config('statement_timeout', '0', false), pg_advisory_lock(hashtextextended($1, 0))"
 _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
 _UNLOCK = "select pg_advisory_unlock(hashtextextended($1, 0))"
 
 
+class LockConnection(Protocol):
+    """What a lock needs of a connection."""
+
+    async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
+        """Run raw SQL."""
+        ...
+
+    async def fetchval(self, sql: str, *arguments: object) -> Any:
+        """Return the first column of the first row of raw SQL."""
+        ...
+
+    @property
+    def driver(self) -> Session:
+        """asyncpg's own connection."""
+        ...
+
+
 @asynccontextmanager
-async def hold_lock(loan: AbstractAsyncContextManager[Connection], name: str, wait: float) -> AsyncGenerator[None]:
-    """The lock for the block; StatementTimeout when it is not free within `wait` seconds, LockLost when it was lost."""
-    async with loan as connection:
+async def hold_lock(lease: AbstractAsyncContextManager[LockConnection], name: str, wait: float) -> AsyncGenerator[None]:
+    """Hold the lock for the block.
+
+    Raises StatementTimeout when it is not free within `wait` seconds, and LockLost when the connection is lost.
+    """
+    async with lease as connection:
         await connection.execute(_LOCK, name, timeout=wait)
         async with _unless_lost(connection, name):
             yield
 
 
 @asynccontextmanager
-async def try_lock(loan: AbstractAsyncContextManager[Connection], name: str) -> AsyncGenerator[bool]:
-    """Whether the lock was free, and if so the lock for the block; LockLost when it was lost."""
-    async with loan as connection:
+async def try_lock(lease: AbstractAsyncContextManager[LockConnection], name: str) -> AsyncGenerator[bool]:
+    """Yield whether the lock was free, and hold it for the block if so. Raises LockLost when the connection is lost."""
+    async with lease as connection:
         if not await connection.fetchval(_TRY_LOCK, name):
             yield False
             return
@@ -41,14 +62,14 @@ async def try_lock(loan: AbstractAsyncContextManager[Connection], name: str) -> 
 
 
 @asynccontextmanager
-async def _unless_lost(connection: Connection, name: str) -> AsyncGenerator[None]:
-    server, now = connection.driver, asyncio.get_running_loop().time
+async def _unless_lost(connection: LockConnection, name: str) -> AsyncGenerator[None]:
+    driver, now = connection.driver, asyncio.get_running_loop().time
     end = asyncio.timeout(None)
 
     def on_loss(_: object) -> None:
         end.reschedule(now())
 
-    server.add_termination_listener(on_loss)
+    driver.add_termination_listener(on_loss)
     try:
         async with end:
             yield
@@ -57,7 +78,7 @@ async def _unless_lost(connection: Connection, name: str) -> AsyncGenerator[None
             raise
         raise LockLost(_lost(name)) from error
     finally:
-        server.remove_termination_listener(on_loss)
+        driver.remove_termination_listener(on_loss)
     try:
         await connection.execute(_UNLOCK, name)
     except (DatabaseUnavailable, asyncpg.InterfaceError) as error:

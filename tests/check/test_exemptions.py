@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from app.check.exemptions import Exemptions
-from app.db.source import Place
-from app.db.statement import CheckNote
+from app.db.sql.places import Place
+from app.db.sql.statement import CheckNote
 from tests.check.planting import Planted, bound
 
 

@@ -14,7 +14,7 @@ from app.check.describe import Description, Parameter, ResultColumn
 from app.check.naming import is_field_name
 from app.check.types import PgType
 from app.check.writing import python_source
-from app.db.sqlfile import load_statements
+from app.db.sql.file import load_statements
 
 HARD = [
     *keyword.kwlist, *keyword.softkwlist, *dir(builtins), "?column?", "count(*)", "first name", "1st", "", ".", "a.",

@@ -19,10 +19,10 @@ async def network(database_url: str) -> AsyncIterator[Network]:
 
 
 @pytest.fixture(autouse=True)
-def no_fault_of_the_keeper(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def no_fault_of_the_upkeep(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """It goes on after a fault, so that no test would notice one; a test that makes one clears the log."""
     yield
-    assert [record.getMessage() for record in caplog.get_records("call") if record.name == "app.db.keeper"] == []
+    assert [record.getMessage() for record in caplog.get_records("call") if record.name == "app.db.pool.upkeep"] == []
 
 
 @pytest.fixture

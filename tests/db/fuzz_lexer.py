@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db.sqlfile import load_statements
+from app.db.sql.file import load_statements
 
 GAPS = [
     (" ", " "), ("   ", "   "), ("\t", "\t"), ("\n", "\n"), ("\n\t ", "\n\t "), (" \n", "\n"), ("/* :a */", " "),

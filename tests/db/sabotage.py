@@ -15,8 +15,8 @@ import pytest
 import uvloop
 
 import app.db
-from app.db.lease import Lease
-from app.db.prepared import Prepared
+from app.db.pool.background import BackgroundTasks
+from app.db.session.prepared import Prepared
 
 Kind = Literal["before", "after", "cancelled", "cancelled late", "cancelled in the background"]
 KINDS: tuple[Kind, ...] = ("before", "after", "cancelled", "cancelled late", "cancelled in the background")
@@ -90,19 +90,19 @@ class Saboteur:
             kinds: tuple[Kind, ...] = ("after",) if name == "terminate" else ("before", "after")
             monkeypatch.setattr(asyncpg.Connection, name, self.wrap(getattr(asyncpg.Connection, name), *kinds))
         monkeypatch.setattr(Prepared, "execute", self.wrap(Prepared.execute, "before", "after"))
-        in_background = Lease.in_background
+        start = BackgroundTasks.start
 
-        def interrupted(lease: Lease, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        def interrupted(tasks: BackgroundTasks, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
             outer = _run(self.interrupted(work, "cancelled in the background"))
             task: asyncio.Task[None] | None = None
             try:
-                task = in_background(lease, outer)
+                task = start(tasks, outer)
                 return task
             finally:
                 if task is None:
                     work.close()
 
-        monkeypatch.setattr(Lease, "in_background", interrupted)
+        monkeypatch.setattr(BackgroundTasks, "start", interrupted)
 
     def loop(self, kind: type[asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
         """An event loop of this class whose calls by the layer can fail."""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.effects import HARMLESS_FUNCTIONS, effects_of, outlives_reset, session_state
+from app.db.sql.effects import HARMLESS_FUNCTIONS, effects_of, outlives_reset
+from app.db.sql.session_state import session_state
 
 HARMLESS_READS = [
     "select 1",

@@ -24,7 +24,7 @@ from app.db import (
     Queries,
     TooManyRows,
 )
-from app.db.server import connect_error, server_name
+from app.db.pool.connect_errors import connect_error, server_name
 
 Load = Callable[[str], Queries]
 

@@ -18,7 +18,7 @@ async def test_thousands_of_statements_mean_to_the_server_what_the_file_says(ser
 async def test_a_lexer_that_does_not_know_comments_is_found_out(
     server_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.db import lexer
+    from app.db.sql import lexer
 
     broken = lexer._TOKEN.pattern.replace(r"(?P<COMMENT>--[^\n\r]*+)", r"(?P<COMMENT>--(?=never)\b)")  # pyright: ignore[reportPrivateUsage] - broken on purpose
     assert broken != lexer._TOKEN.pattern  # pyright: ignore[reportPrivateUsage] - broken on purpose

@@ -9,7 +9,7 @@ from typing import Self
 import pytest
 
 from app.db import Database, DatabaseUnavailable
-from app.db.hosts import Host, hosts_of
+from app.db.pool.hosts import Host, hosts_of
 from tests.db.pools import get_number, pool
 from tests.network import Network, Stream
 

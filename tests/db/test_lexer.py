@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.lexer import Kind, SQLSyntaxError, tokenize
+from app.db.sql.lexer import Kind, SQLSyntaxError, tokenize
 
 
 def code(sql: str) -> list[tuple[str, str]]:

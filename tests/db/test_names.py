@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 
 from app.db import Database, Executor, Queries
-from app.db.construction import constructor
-from app.db.own_names import OwnNames
-from app.db.source import SQLFileError
+from app.db.binding.namespace import Namespace
+from app.db.binding.row_construction import constructor
+from app.db.errors import SQLFileError
 
 Write = Callable[[str], Queries]
 RESERVED = {*keyword.kwlist, "__debug__"}
@@ -114,7 +114,7 @@ async def test_a_row_that_is_copied_may_have_fields_of_any_name(
 
 
 def test_names_of_ours_begin_as_none_of_a_users() -> None:
-    own = OwnNames(["__query", "____", "x"])
+    own = Namespace(["__query", "____", "x"])
 
     assert own.give(1, "query") == "_____query"
 

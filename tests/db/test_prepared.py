@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.db import Database, Executor, Queries
-from app.db.prepared import rows_touched
+from app.db.session.prepared import rows_touched
 
 
 async def test_a_statement_is_sent_as_the_driver_sends_it(database_url: str) -> None:

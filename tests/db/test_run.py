@@ -150,7 +150,7 @@ async def test_attempts_come_to_an_end(db: Database) -> None:
 async def test_a_conflict_that_outlasts_the_deadline_is_raised(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Any pause between none and this is beyond the deadline, but for one in a thousand million.
     for name in ("_FIRST_DELAY", "_LONGEST_DELAY"):
-        monkeypatch.setattr(f"app.db.retry.{name}", 30e9)
+        monkeypatch.setattr(f"app.db.run.{name}", 30e9)
     work = Work("40001")
     with pytest.raises(asyncpg.SerializationError):
         await db.run(work, deadline=30)

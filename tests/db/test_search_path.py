@@ -10,7 +10,7 @@ from enum import StrEnum
 import pytest
 
 from app.db import BindingError, Connection, Database, Executor, Queries
-from app.db.search_path import may_change_path
+from app.db.sql.search_path import may_change_path
 
 WriteQueries = Callable[[str], Queries]
 TENANTS = ("one", "two")

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.db.source import Source
-from app.db.sqlfile import Place, SQLFileError, Statement, load_statements
+from app.db.errors import SQLFileError
+from app.db.sql.file import load_statements
+from app.db.sql.places import Place, Source
+from app.db.sql.statement import Statement
 
 Write = Callable[[str], Path]
 

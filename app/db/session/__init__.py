@@ -1,0 +1,1 @@
+"""One connection to the server: statements, transactions, copies. May import app.db.binding and what that may."""

@@ -1,0 +1,51 @@
+"""asyncpg's connection as a type, its errors by what they mean, and its time-outs."""
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from app.db.errors import BinderyError
+
+if TYPE_CHECKING:
+    DriverConnection = asyncpg.Connection[asyncpg.Record]
+else:  # asyncpg's classes are generic to the type checker only
+    DriverConnection = asyncpg.Connection
+
+NEVER = float("inf")
+"""A moment of time.monotonic() that never comes."""
+# The last one is raised when the server ended the session just before a statement was sent.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncpg.InternalClientError)
+"""What asyncpg raises."""
+_CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    OSError,
+)
+# The driver's words for the second of two concurrent operations, whatever that was.
+_OTHER = "another operation"
+
+
+def is_lost(error: Exception) -> bool:
+    """Return whether the error means that the session has ended: the connection broke, or the server closed it."""
+    if isinstance(error, asyncpg.PostgresError) and error.severity_en in {"FATAL", "PANIC"}:
+        return True
+    return isinstance(error, _CONNECTION_LOST)
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether the driver refused an operation because another one is running."""
+    return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)) and _OTHER in str(error)
+
+
+def is_from_server(error: Exception) -> bool:
+    """Return whether the server raised the error, which aborts a transaction. The driver refuses some values itself."""
+    cause = error.__cause__ if isinstance(error, BinderyError) else error
+    return isinstance(cause, asyncpg.PostgresError) and cause.severity is not None
+
+
+def seconds_until(ends: float | None) -> float | None:
+    """Return the seconds left until a moment; None for no deadline. The driver starts nothing with 0 or less."""
+    return None if ends is None else ends - monotonic()
