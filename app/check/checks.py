@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from app.check.columns import check_columns
-from app.check.describe import Description, describe
-from app.check.exemptions import Exemption, Exemptions, unused_exemptions
-from app.check.parameters import check_parameters
-from app.check.placeholders import instead
-from app.check.places import name_offset
-from app.check.plans import FullScan, Unplannable, full_scans
-from app.check.problems import Problem
-from app.check.promises import check_needless_optionals, check_rows
-from app.check.schema import Schema
-from app.check.signatures import Signature, checked_text
-from app.check.types import Connection, without_domain
-from app.check.unused import forgotten_values, unmapped_conflicts
+from app.check.postgres.describe import Description, describe
+from app.check.postgres.plans import FullScan, Unplannable, full_scans
+from app.check.postgres.schema import Schema
+from app.check.postgres.server_types import ServerConnection, without_domain
+from app.check.python.bound_functions import BoundFunction, checked_text
+from app.check.python.text_places import name_offset
+from app.check.rules.columns import check_columns
+from app.check.rules.exemptions import Exemption, Exemptions, unused_exemptions
+from app.check.rules.parameters import check_parameters
+from app.check.rules.placeholders import instead
+from app.check.rules.problems import Problem
+from app.check.rules.promises import check_needless_optionals, check_rows
+from app.check.rules.unused import forgotten_values, unmapped_conflicts
 from app.db.binding import generic_plan as generic
 from app.db.sql.places import Place
 
@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"\$(\d+)")
 class Checked:
     """A query, what PostgreSQL says of it, and what is wrong with it; no description where PostgreSQL refused it."""
 
-    signature: Signature
+    signature: BoundFunction
     description: Description | None
     problems: list[Problem]
     allowed: Exemptions
@@ -57,12 +57,12 @@ class Report:
         return list(used.values())
 
     @property
-    def described(self) -> list[tuple[Signature, Description]]:
+    def described(self) -> list[tuple[BoundFunction, Description]]:
         """The queries that PostgreSQL understands."""
         return [(checked.signature, checked.description) for checked in self.queries if checked.description]
 
 
-async def check_query(connection: Connection, schema: Schema, signature: Signature) -> Checked:
+async def check_query(connection: ServerConnection, schema: Schema, signature: BoundFunction) -> Checked:
     """Check one bound function against the database of this connection.
 
     Whatever goes wrong with one query is a problem of that query.
@@ -81,7 +81,7 @@ async def check_query(connection: Connection, schema: Schema, signature: Signatu
     return Checked(signature, None, [problem], Exemptions(()))
 
 
-async def _checked(connection: Connection, schema: Schema, signature: Signature) -> Checked:
+async def _checked(connection: ServerConnection, schema: Schema, signature: BoundFunction) -> Checked:
     statement, allowed = signature.query.statement, Exemptions(signature.query.statement.check_notes)
     try:
         description = await describe(connection, schema, checked_text(statement)[0], signature.given)
@@ -100,7 +100,7 @@ async def _checked(connection: Connection, schema: Schema, signature: Signature)
     return Checked(signature, description, problems, allowed)
 
 
-def check_description(signature: Signature, description: Description, allowed: Exemptions) -> Iterator[Problem]:
+def check_description(signature: BoundFunction, description: Description, allowed: Exemptions) -> Iterator[Problem]:
     """Everything that needs no server: a bound function against what PostgreSQL says, or once said, of its text."""
     yield from check_parameters(signature, description, allowed)
     yield from check_columns(signature, description, allowed)
@@ -119,7 +119,7 @@ def check_together(queries: Sequence[Checked], *, plans: bool) -> Iterator[Probl
             yield problem
 
 
-def _refused(signature: Signature, error: asyncpg.PostgresError) -> Problem:
+def _refused(signature: BoundFunction, error: asyncpg.PostgresError) -> Problem:
     hint: str | None = error.hint
     return Problem(
         signature.name,
@@ -131,7 +131,7 @@ def _refused(signature: Signature, error: asyncpg.PostgresError) -> Problem:
     )
 
 
-def _unplannable(signature: Signature, error: asyncpg.PostgresError) -> Problem:
+def _unplannable(signature: BoundFunction, error: asyncpg.PostgresError) -> Problem:
     return Problem(
         signature.name,
         _position(signature, error),
@@ -146,14 +146,14 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _position(signature: Signature, error: asyncpg.PostgresError) -> Place:
+def _position(signature: BoundFunction, error: asyncpg.PostgresError) -> Place:
     position: str | None = error.position
     # The text of a COPY is not the one that is checked.
     is_own = position is not None and signature.query.copy is None
     return signature.query.statement.locate(int(position or 1) - 1 if is_own else 0)
 
 
-def _scanning(signature: Signature, scan: FullScan) -> Problem:
+def _scanning(signature: BoundFunction, scan: FullScan) -> Problem:
     statement = signature.query.statement
     predicate = _NUMBER.sub(lambda number: f":{statement.parameters[int(number[1]) - 1]}", scan.predicate)
     how = f"all of the index {scan.index}" if scan.index else "with sequential scans disabled"

@@ -14,15 +14,15 @@ import click
 from rich.console import Console
 
 from app.check.checks import UNREADABLE, Report
-from app.check.describe import describe
 from app.check.lock import LockError, lock_text, read_lock
-from app.check.problems import Problem
+from app.check.postgres.describe import describe
+from app.check.postgres.schema import load_schema
+from app.check.postgres.scratch import ScratchError, scratch_database
+from app.check.printing import print_problems, print_report
 from app.check.project import Project, check_offline, check_on_server, lock_problems, release_problems
-from app.check.report import print_problems, print_report
-from app.check.schema import load_schema
-from app.check.scratch import ScratchError, scratch_database
-from app.check.signatures import bound_files, checked_text
-from app.check.writing import given_parameters, python_source
+from app.check.python.bound_functions import bound_files, checked_text
+from app.check.python.generation import given_parameters, python_source
+from app.check.rules.problems import Problem
 from app.db.errors import BindingError, SQLFileError
 from app.db.sql.places import shown
 from app.db.sql.statement import Statement

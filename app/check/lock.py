@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.check.describe import Description, Parameter, ResultColumn
-from app.check.lineage import Lineage
-from app.check.problems import Problem
-from app.check.proofs.absence import Absence
-from app.check.signatures import Signature, checked_text
-from app.check.types import PgType
+from app.check.postgres.describe import Description, Parameter, ResultColumn
+from app.check.postgres.lineage import Lineage
+from app.check.postgres.proofs.absence import Absence
+from app.check.postgres.server_types import ServerType
+from app.check.python.bound_functions import BoundFunction, checked_text
+from app.check.rules.problems import Problem
 from app.db.sql.places import Place, Source
 
 _NOT_NULL = " not null"
@@ -66,7 +66,7 @@ class Lock:
         return self.source.place(quote + len(json.dumps(before.rpartition("\n")[2], ensure_ascii=False)) - 1)
 
 
-def lock_text(pairs: Iterable[tuple[Signature, Description]]) -> str:
+def lock_text(pairs: Iterable[tuple[BoundFunction, Description]]) -> str:
     """The lock file of these queries: the same text whatever their order, a line for each fact."""
     types: dict[str, Any] = {}
     queries: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def stale_entries(lock: Lock, current: str) -> Iterator[Problem]:
             yield _stale(lock, name, f"the lock file is older than {name}: {', '.join(changed)} changed")
 
 
-def statement_text(signature: Signature) -> str:
+def statement_text(signature: BoundFunction) -> str:
     """The text that is checked, without the statement's name at the end."""
     return checked_text(signature.query.statement)[0].removesuffix(f" /* {signature.name} */")
 
@@ -113,7 +113,7 @@ def _stale(lock: Lock, query: str, message: str) -> Problem:
     return Problem(query, lock.place(query), message, "run `check --lock` and commit the file")
 
 
-def _entry(signature: Signature, description: Description) -> dict[str, Any]:
+def _entry(signature: BoundFunction, description: Description) -> dict[str, Any]:
     names = [argument.name for argument in signature.arguments]
     parameters = list(zip(names, description.parameters, strict=True))
     text = statement_text(signature)
@@ -167,7 +167,7 @@ def _column(name: str, text: str, types: Mapping[str, Any]) -> ResultColumn:
     return ResultColumn(name, type_, is_not_null and not missing, absence, holds_no_null)
 
 
-def _definitions(type_: PgType) -> dict[str, Any]:
+def _definitions(type_: ServerType) -> dict[str, Any]:
     """What the file says of a type that is more than its name, and of those that it is made of."""
     if type_.kind == "base":
         return {}
@@ -181,9 +181,9 @@ def _definitions(type_: PgType) -> dict[str, Any]:
     return inner | {type_.name: definition}
 
 
-def _type(name: str, types: Mapping[str, Any]) -> PgType:
+def _type(name: str, types: Mapping[str, Any]) -> ServerType:
     definition = types.get(name, {"kind": "base"})
-    return PgType(
+    return ServerType(
         name,
         definition["kind"],
         _type(definition["base"], types) if "base" in definition else None,

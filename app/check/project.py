@@ -9,13 +9,13 @@ from types import ModuleType
 import asyncpg
 
 from app.check.checks import Checked, Report, check_description, check_query, check_together
-from app.check.exemptions import Exemptions
 from app.check.lock import Lock, LockError, lock_text, read_lock, stale_entries, statement_text
-from app.check.problems import Problem
+from app.check.postgres.schema import Schema, load_schema
+from app.check.python.bound_functions import BoundFunction, bound_functions
 from app.check.release import check_release
-from app.check.schema import Schema, load_schema
-from app.check.signatures import Signature, read_signatures
-from app.check.unused import missing_rollbacks, unbound_files, unbound_statements, unknown_constraints
+from app.check.rules.exemptions import Exemptions
+from app.check.rules.problems import Problem
+from app.check.rules.unused import missing_rollbacks, unbound_files, unbound_statements, unknown_constraints
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def check_on_server(project: Project, dsn: str, modules: Sequence[ModuleTy
     connection = await asyncpg.connect(dsn)
     try:
         schema = await load_schema(connection)
-        queries = [await check_query(connection, schema, signature) for signature in read_signatures(modules)]
+        queries = [await check_query(connection, schema, signature) for signature in bound_functions(modules)]
         return Report(queries, list(_others(project, modules, queries, schema)))
     finally:
         await connection.close()
@@ -62,7 +62,7 @@ async def release_problems(dsn: str, lock: Lock) -> list[Problem]:
 def check_offline(project: Project, modules: Sequence[ModuleType]) -> Report:
     """Check every bound function against what the lock file says of its statement; LockError without such a file."""
     lock = read_lock(project.lock)
-    queries = [_against_lock(signature, lock) for signature in read_signatures(modules)]
+    queries = [_against_lock(signature, lock) for signature in bound_functions(modules)]
     others = [
         *unbound_files(project.sql, modules),
         *unbound_statements(modules),
@@ -94,7 +94,7 @@ def _others(
     yield from check_together(queries, plans=True)
 
 
-def _against_lock(signature: Signature, lock: Lock) -> Checked:
+def _against_lock(signature: BoundFunction, lock: Lock) -> Checked:
     allowed, entry = Exemptions(signature.query.statement.check_notes), lock.entries.get(signature.name)
     if entry is None or entry.text != statement_text(signature):
         message = (

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from app.check.describe import Description, ResultColumn, describe
 from app.check.lock import Entry, Lock
-from app.check.problems import Problem
-from app.check.schema import Schema
-from app.check.types import Connection, PgType, python_type, without_domain
+from app.check.postgres.describe import Description, ResultColumn, describe
+from app.check.postgres.schema import Schema
+from app.check.postgres.server_types import ServerConnection, ServerType, without_domain
+from app.check.python.type_text import python_type
+from app.check.rules.problems import Problem
 
 MEND = "let the release that still runs keep what it needs: add first, deploy, and take away in a later migration"
 
@@ -16,7 +17,7 @@ MEND = "let the release that still runs keep what it needs: add first, deploy, a
 _WIDTHS = {"smallint": 2, "integer": 4, "bigint": 8}
 
 
-async def check_release(connection: Connection, schema: Schema, lock: Lock) -> list[Problem]:
+async def check_release(connection: ServerConnection, schema: Schema, lock: Lock) -> list[Problem]:
     """What breaks for the release that wrote this lock file once the schema is this one."""
     problems: list[Problem] = []
     for name, entry in lock.entries.items():
@@ -84,7 +85,7 @@ def _is_known(column: ResultColumn) -> bool:
     return column.never_null or (column.absence is not None and column.absence.only)
 
 
-def type_change(old: PgType, new: PgType, *, writes: bool) -> str | None:
+def type_change(old: ServerType, new: ServerType, *, writes: bool) -> str | None:
     """What Python notices when a type becomes another one; None where it is the same to it, such as a wider integer."""
     old, new = without_domain(old), without_domain(new)
     if old.kind == new.kind == "array" and old.base and new.base:
@@ -97,7 +98,7 @@ def type_change(old: PgType, new: PgType, *, writes: bool) -> str | None:
     return f"was {old.name} and is {new.name}"
 
 
-def _label_change(old: PgType, new: PgType, *, writes: bool) -> str | None:
+def _label_change(old: ServerType, new: ServerType, *, writes: bool) -> str | None:
     """An enum must keep what is written to it, and yield nothing new."""
     lost = sorted({*old.labels} - {*new.labels}) if writes else sorted({*new.labels} - {*old.labels})
     return f"is {new.name}, which {'lost' if writes else 'gained'} {', '.join(lost)}" if lost else None

@@ -2,18 +2,25 @@
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 
-from app.db.connection import Connection
+
+class RawConnection(Protocol):
+    """A connection that runs raw SQL."""
+
+    async def execute(self, sql: str, *arguments: object) -> str: ...  # noqa: D102 - as RawSQL's
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]: ...  # noqa: D102 - as RawSQL's
+    async def fetchrow(self, sql: str, *arguments: object) -> asyncpg.Record | None: ...  # noqa: D102 - as RawSQL's
+    async def fetchval(self, sql: str, *arguments: object) -> Any: ...  # noqa: D102 - as RawSQL's
 
 
 class RawSQL(ABC):
     """The raw SQL methods of the Database. Each borrows a connection with acquire()."""
 
     @abstractmethod
-    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[Connection]:
+    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[RawConnection]:
         """Lend a connection for the block."""
 
     async def execute(self, sql: str, *arguments: object) -> str:

@@ -11,8 +11,8 @@ from types import ModuleType
 import psycopg
 
 from app.check.checks import Report
+from app.check.postgres.scratch import scratch_database
 from app.check.project import Project, check_on_server
-from app.check.scratch import scratch_database
 
 SCHEMA = """
 create table people (

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
-from app.check.proofs.nullability import never_null_columns
+from app.check.postgres.proofs.nullability import never_null_columns
 
 Prove = Callable[..., Awaitable[list[bool]]]
 """Says for each column of a statement whether it is proved never to be null."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 
-from app.check.proofs.cardinality import AtMostOne, yields_at_most_one
+from app.check.postgres.proofs.cardinality import AtMostOne, yields_at_most_one
 
 ProveRows = Callable[[str], Awaitable[AtMostOne]]
 

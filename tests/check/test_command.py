@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from app.check.command import check_command
-from app.check.problems import Problem
-from app.check.report import print_problems
+from app.check.printing import print_problems
+from app.check.rules.problems import Problem
 from tests.check.planting import Planted, bound
 
 GET_NAME = "-- name: get_name\n-- A name.\nselect name from people where id = :id;\n"

@@ -14,7 +14,7 @@ import app.repositories
 from app.check.checks import Report
 from app.check.lock import lock_text, read_lock
 from app.check.project import Project, check_offline, check_on_server, lock_problems
-from app.check.signatures import Signature, read_signatures
+from app.check.python.bound_functions import BoundFunction, bound_functions
 from app.migrations import MIGRATIONS, apply_migrations
 from app.repositories import SQL
 from tests.databases import TemplateDatabase
@@ -23,7 +23,7 @@ MODULES: list[ModuleType] = [
     importlib.import_module(f"app.repositories.{module.name}")
     for module in pkgutil.iter_modules(app.repositories.__path__)
 ]
-SIGNATURES = {signature.name: signature for signature in read_signatures(MODULES)}
+SIGNATURES = {signature.name: signature for signature in bound_functions(MODULES)}
 PROJECT = Project(
     load=lambda: MODULES,
     server=lambda: nullcontext(""),
@@ -40,7 +40,7 @@ def report(template_database: TemplateDatabase) -> Iterator[Report]:
 
 
 @pytest.mark.parametrize("signature", SIGNATURES.values(), ids=SIGNATURES.keys())
-def test_a_query_and_its_function_fit_each_other(report: Report, signature: Signature) -> None:
+def test_a_query_and_its_function_fit_each_other(report: Report, signature: BoundFunction) -> None:
     (checked,) = [checked for checked in report.queries if checked.signature.name == signature.name]
 
     assert "\n\n".join(map(str, checked.problems)) == ""

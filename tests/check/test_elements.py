@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 
-from app.check.proofs.analysis import analysed_tree
-from app.check.proofs.catalog import load_catalog
-from app.check.proofs.elements import prove_elements
+from app.check.postgres.proofs.analysis import analysed_tree
+from app.check.postgres.proofs.catalog import load_catalog
+from app.check.postgres.proofs.elements import prove_elements
 from tests.check.proofs import SCHEMA
 
 ProveElements = Callable[[str], Awaitable[list[bool]]]

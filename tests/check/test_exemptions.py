@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.check.exemptions import Exemptions
+from app.check.rules.exemptions import Exemptions
 from app.db.sql.places import Place
 from app.db.sql.statement import CheckNote
 from tests.check.planting import Planted, bound

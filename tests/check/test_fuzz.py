@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 from click.testing import CliRunner
 
-from app.check.fuzz.run import main, run_fuzz
-from app.check.fuzz.statements import Statements
-from app.check.proofs import scope
+from app.check.postgres.proofs import scope
+from tests.check.fuzz.run import main, run_fuzz
+from tests.check.fuzz.statements import Statements
 
 STATEMENTS = 150
 

@@ -1,6 +1,6 @@
 import pytest
 
-from app.check.describe import Description
+from app.check.postgres.describe import Description
 from tests.check.planting import Planted, bound
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.check.describe import Description, Parameter, ResultColumn
-from app.check.naming import is_field_name
-from app.check.types import PgType
-from app.check.writing import python_source
+from app.check.postgres.describe import Description, Parameter, ResultColumn
+from app.check.postgres.server_types import ServerType
+from app.check.python.generation import python_source
+from app.check.python.naming import is_field_name
 from app.db.sql.file import load_statements
 
 HARD = [
@@ -23,7 +23,7 @@ HARD = [
     "value", "mro", "MRO", "self", "cls",
 ]  # fmt: skip
 names = st.one_of(st.sampled_from(HARD), st.text(max_size=8), st.sampled_from(HARD).map(lambda name: f"owner.{name}"))
-TEXT = PgType("text")
+TEXT = ServerType("text")
 
 
 class _Queries:
@@ -69,8 +69,8 @@ def test_a_row_has_a_field_for_each_name_that_a_field_can_have(
 def test_an_enum_has_a_member_for_each_of_its_labels(
     tmp_path_factory: pytest.TempPathFactory, labels: list[str], name: str
 ) -> None:
-    mood = PgType(name, "enum", labels=tuple(labels))
-    columns = [ResultColumn("mood", PgType("mood[]", "array", mood), never_null=True)]
+    mood = ServerType(name, "enum", labels=tuple(labels))
+    columns = [ResultColumn("mood", ServerType("mood[]", "array", mood), never_null=True)]
 
     source = described(tmp_path_factory.mktemp("sql"), "-- name: list_moods\nselect 1", columns)
 
@@ -82,7 +82,9 @@ def test_an_enum_has_a_member_for_each_of_its_labels(
     "name", ["get_decimal", "list_uuids", "get_any", "get_none", "list_executors", "get_1", "get_"]
 )
 def test_a_row_is_called_as_nothing_else_is(tmp_path: Path, name: str) -> None:
-    columns = [ResultColumn(each, PgType(type_), never_null=True) for each, type_ in (("a", "numeric"), ("b", "uuid"))]
+    columns = [
+        ResultColumn(each, ServerType(type_), never_null=True) for each, type_ in (("a", "numeric"), ("b", "uuid"))
+    ]
 
     source = described(tmp_path, f"-- name: {name}\nselect 1", columns)
 
@@ -106,8 +108,8 @@ def test_a_purpose_becomes_the_docstring_that_it_is(tmp_path: Path, purpose: str
 
 
 def test_enums_inside_composites_and_ranges_are_written_too(tmp_path: Path) -> None:
-    mood = PgType("audit.mood", "enum", labels=("so-so", "so_so"))
-    pair = PgType("pair", "composite", fields=(("mood", mood), ("void", PgType("nothing", "composite"))))
+    mood = ServerType("audit.mood", "enum", labels=("so-so", "so_so"))
+    pair = ServerType("pair", "composite", fields=(("mood", mood), ("void", ServerType("nothing", "composite"))))
 
     source = described(tmp_path, "-- name: list_pairs\nselect 1", [ResultColumn("pair", pair, never_null=True)])
 

@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from app.check.proofs.nullability import never_null_columns
+from app.check.postgres.proofs.nullability import never_null_columns
 from tests.check.proofs import Prove
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from app.check.places import COMPARISONS, column_offsets, name_offset, parameter_offset
+from app.check.python.text_places import COMPARISONS, column_offsets, name_offset, parameter_offset
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import asyncio
 import pytest
 
 from app.check.lock import lock_text, read_lock
+from app.check.postgres.scratch import scratch_database
+from app.check.postgres.server_types import ServerType
 from app.check.project import check_offline, release_problems
 from app.check.release import MEND, type_change
-from app.check.scratch import scratch_database
-from app.check.types import PgType
 from tests.check.planting import Planted, bound
 
 SQL = """\
@@ -102,10 +102,10 @@ def test_a_migration_is_judged_by_what_the_old_release_needs(
         assert any(message in problem for problem in problems)
 
 
-INT, BIGINT, TEXT = PgType("integer"), PgType("bigint"), PgType("text")
-DOMAIN = PgType("email", "domain", TEXT)
-MOOD = PgType("mood", "enum", labels=("happy", "sad"))
-MOODS = PgType("mood", "enum", labels=("happy", "sad", "glad"))
+INT, BIGINT, TEXT = ServerType("integer"), ServerType("bigint"), ServerType("text")
+DOMAIN = ServerType("email", "domain", TEXT)
+MOOD = ServerType("mood", "enum", labels=("happy", "sad"))
+MOODS = ServerType("mood", "enum", labels=("happy", "sad", "glad"))
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,15 @@ MOODS = PgType("mood", "enum", labels=("happy", "sad", "glad"))
         (MOODS, MOOD, True, "is mood, which lost glad"),
         (MOOD, MOODS, False, "is mood, which gained glad"),
         (MOODS, MOOD, False, None),
-        (PgType("mood[]", "array", MOOD), PgType("mood[]", "array", MOODS), False, "is mood, which gained glad"),
+        (
+            ServerType("mood[]", "array", MOOD),
+            ServerType("mood[]", "array", MOODS),
+            False,
+            "is mood, which gained glad",
+        ),
     ],
 )
-def test_a_type_changes_when_python_notices(old: PgType, new: PgType, writes: bool, change: str | None) -> None:
+def test_a_type_changes_when_python_notices(old: ServerType, new: ServerType, writes: bool, change: str | None) -> None:
     assert type_change(old, new, writes=writes) == change
 
 

@@ -1,4 +1,4 @@
-from app.check.signatures import bound_files, read_signatures
+from app.check.python.bound_functions import bound_files, bound_functions
 from tests.check.planting import Planted, bound
 
 SQL = "-- name: get_pet\nselect :id::int as id;\n-- name: idle\nselect :b::int, :a::int;\n"
@@ -21,7 +21,7 @@ class Pet(Named):
 def test_a_signature_knows_its_lines(planted: Planted) -> None:
     planted.write(SQL, bound("get_pet, id: int | None", "Pet | None", ROWS))
 
-    (signature,) = read_signatures(planted.modules)
+    (signature,) = bound_functions(planted.modules)
 
     assert signature.name == "people.get_pet"
     assert str(signature.place) == "people.py:23:1"
@@ -34,7 +34,7 @@ def test_a_signature_knows_its_lines(planted: Planted) -> None:
 def test_fields_are_found_in_the_class_that_declares_them(planted: Planted) -> None:
     planted.write(SQL, bound("get_pet, id: int", "Pet", ROWS))
 
-    (signature,) = read_signatures(planted.modules)
+    (signature,) = bound_functions(planted.modules)
 
     assert [(column.name, str(column.place), column.text) for column in signature.fields([])] == [
         ("name", "people.py:14:11", "Named.name: 'str | None'"),
@@ -47,7 +47,7 @@ def test_fields_are_found_in_the_class_that_declares_them(planted: Planted) -> N
 def test_arguments_come_in_the_order_of_the_placeholders(planted: Planted) -> None:
     planted.write(SQL, bound("idle, a: int, b: int", "None"))
 
-    (signature,) = read_signatures(planted.modules)
+    (signature,) = bound_functions(planted.modules)
 
     assert [argument.name for argument in signature.arguments] == ["b", "a"]
 
@@ -79,7 +79,7 @@ class Pet:
 def test_a_field_of_a_row_that_may_be_none_says_so(planted: Planted) -> None:
     planted.write(SQL, bound("get_pet, id: int", "Pet", NESTED))
 
-    (signature,) = read_signatures(planted.modules)
+    (signature,) = bound_functions(planted.modules)
 
     fields = signature.fields(["name", "owner.id"])
     assert [(field.name, field.optional, field.optional_row) for field in fields] == [
@@ -91,7 +91,7 @@ def test_a_field_of_a_row_that_may_be_none_says_so(planted: Planted) -> None:
 def test_a_nested_row_that_comes_as_one_column_is_one_field(planted: Planted) -> None:
     planted.write(SQL, bound("get_pet, id: int", "Pet", NESTED))
 
-    (signature,) = read_signatures(planted.modules)
+    (signature,) = bound_functions(planted.modules)
 
     assert [(field.name, field.optional) for field in signature.fields(["name", "owner"])] == [
         ("name", False),

@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from app.check.proofs.analysis import analysed_tree
-from app.check.proofs.tree import Node, TreeError, parse_tree, single_query, walk
+from app.check.postgres.proofs.analysis import analysed_tree
+from app.check.postgres.proofs.tree import Node, TreeError, parse_tree, single_query, walk
 
 
 def node(text: str) -> Node:

@@ -10,8 +10,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from app.check.annotations import misfit
-from app.check.types import PgType, load_types, python_type
+from app.check.postgres.server_types import ServerType, load_types
+from app.check.python.type_text import python_type
+from app.check.rules.type_fit import misfit
 
 
 class Mood(StrEnum):
@@ -28,49 +29,52 @@ class Settings(TypedDict):
 
 
 UserId = NewType("UserId", int)
-MOOD = PgType("mood", "enum", labels=("happy", "sad"))
-EMAIL = PgType("email", "domain", PgType("text"))
-ADDRESS = PgType("address", "composite", fields=(("street", PgType("text")), ("number", PgType("integer"))))
+MOOD = ServerType("mood", "enum", labels=("happy", "sad"))
+EMAIL = ServerType("email", "domain", ServerType("text"))
+ADDRESS = ServerType("address", "composite", fields=(("street", ServerType("text")), ("number", ServerType("integer"))))
 
 
-INT_MULTIRANGE = PgType("int4multirange", "multirange", PgType("integer"))
-INT_RANGE = PgType("int4range", "range", PgType("integer"))
+INT_MULTIRANGE = ServerType("int4multirange", "multirange", ServerType("integer"))
+INT_RANGE = ServerType("int4range", "range", ServerType("integer"))
 
 
-def array(element: PgType) -> PgType:
-    return PgType(f"{element.name}[]", "array", element)
+def array(element: ServerType) -> ServerType:
+    return ServerType(f"{element.name}[]", "array", element)
 
 
-BOTH_WAYS: list[tuple[PgType, Any]] = [
-    *((PgType(name), int) for name in ("smallint", "integer", "bigint", "oid")),
-    *((PgType(name), float) for name in ("real", "double precision")),
-    *((PgType(name), str) for name in ("text", "character varying", "citext", "xml", "tsvector")),
-    (PgType("bigint"), UserId),
-    (PgType("numeric"), Decimal),
-    (PgType("boolean"), bool),
-    (PgType("bytea"), bytes),
-    (PgType("uuid"), UUID),
-    (PgType("date"), date),
-    (PgType("time without time zone"), time),
-    (PgType("timestamp without time zone"), datetime),
-    (PgType("timestamp with time zone"), datetime),
-    (PgType("interval"), timedelta),
-    (PgType("inet"), ipaddress.IPv4Address),
-    (PgType("cidr"), ipaddress.IPv6Network | ipaddress.IPv4Network),
-    (PgType("point"), asyncpg.Point),
-    *((PgType("jsonb"), annotation) for annotation in (Any, object, dict[str, Any], list[int | None], str, Settings)),
-    (PgType("json"), Mapping[str, list[float] | bool]),
+BOTH_WAYS: list[tuple[ServerType, Any]] = [
+    *((ServerType(name), int) for name in ("smallint", "integer", "bigint", "oid")),
+    *((ServerType(name), float) for name in ("real", "double precision")),
+    *((ServerType(name), str) for name in ("text", "character varying", "citext", "xml", "tsvector")),
+    (ServerType("bigint"), UserId),
+    (ServerType("numeric"), Decimal),
+    (ServerType("boolean"), bool),
+    (ServerType("bytea"), bytes),
+    (ServerType("uuid"), UUID),
+    (ServerType("date"), date),
+    (ServerType("time without time zone"), time),
+    (ServerType("timestamp without time zone"), datetime),
+    (ServerType("timestamp with time zone"), datetime),
+    (ServerType("interval"), timedelta),
+    (ServerType("inet"), ipaddress.IPv4Address),
+    (ServerType("cidr"), ipaddress.IPv6Network | ipaddress.IPv4Network),
+    (ServerType("point"), asyncpg.Point),
+    *(
+        (ServerType("jsonb"), annotation)
+        for annotation in (Any, object, dict[str, Any], list[int | None], str, Settings)
+    ),
+    (ServerType("json"), Mapping[str, list[float] | bool]),
     (EMAIL, str),
     (MOOD, Mood),
     (MOOD, str),
     (MOOD, Literal["happy", "sad"]),
-    (array(PgType("text")), list[str]),
-    (array(PgType("text")), list[str | None]),
-    (array(PgType("text")), tuple[str, ...]),
-    (array(PgType("text")), set[str]),
-    (array(PgType("text")), Sequence[str]),
-    (PgType("text"), Mood),
-    (PgType("integer"), Level),
+    (array(ServerType("text")), list[str]),
+    (array(ServerType("text")), list[str | None]),
+    (array(ServerType("text")), tuple[str, ...]),
+    (array(ServerType("text")), set[str]),
+    (array(ServerType("text")), Sequence[str]),
+    (ServerType("text"), Mood),
+    (ServerType("integer"), Level),
     (array(MOOD), list[Mood]),
     (array(EMAIL), list[str]),
     (INT_RANGE, asyncpg.Range),
@@ -78,12 +82,12 @@ BOTH_WAYS: list[tuple[PgType, Any]] = [
     (INT_MULTIRANGE, list[asyncpg.Range[int]]),
     (INT_MULTIRANGE, list[asyncpg.Range]),  # pyright: ignore[reportMissingTypeArgument] - generic to the type checker only
     (ADDRESS, tuple[str, int | None]),
-    (PgType("record", "pseudo"), tuple[int, str]),
+    (ServerType("record", "pseudo"), tuple[int, str]),
 ]
 
 
 @pytest.mark.parametrize(("type_", "annotation"), BOTH_WAYS)
-def test_an_annotation_fits_to_be_written_and_to_be_read(type_: PgType, annotation: Any) -> None:
+def test_an_annotation_fits_to_be_written_and_to_be_read(type_: ServerType, annotation: Any) -> None:
     assert misfit(type_, annotation, writes=True) is None
     assert misfit(type_, annotation, writes=False) is None
 
@@ -91,13 +95,13 @@ def test_an_annotation_fits_to_be_written_and_to_be_read(type_: PgType, annotati
 @pytest.mark.parametrize(
     ("type_", "annotation"),
     [
-        (PgType("numeric"), int),
-        (PgType("real"), int),
-        (PgType("text"), Literal["a", "b"]),
+        (ServerType("numeric"), int),
+        (ServerType("real"), int),
+        (ServerType("text"), Literal["a", "b"]),
         (MOOD, Literal["happy"]),
     ],
 )
-def test_some_annotations_are_only_written(type_: PgType, annotation: Any) -> None:
+def test_some_annotations_are_only_written(type_: ServerType, annotation: Any) -> None:
     assert misfit(type_, annotation, writes=True) is None
     assert misfit(type_, annotation, writes=False)
 
@@ -105,51 +109,51 @@ def test_some_annotations_are_only_written(type_: PgType, annotation: Any) -> No
 @pytest.mark.parametrize(
     ("type_", "annotation"),
     [
-        (PgType("bigint"), str),
-        (PgType("bigint"), bool),
-        (PgType("boolean"), int),
-        (PgType("numeric"), float),
-        (PgType("text"), int),
-        (PgType("text"), Any),
-        (PgType("text"), bytes),
-        (PgType("date"), datetime),
-        (PgType("timestamp with time zone"), date),
-        (PgType("uuid"), str),
-        (PgType("inet"), str),
-        (PgType("jsonb"), UUID),
-        (PgType("jsonb"), list[datetime]),
+        (ServerType("bigint"), str),
+        (ServerType("bigint"), bool),
+        (ServerType("boolean"), int),
+        (ServerType("numeric"), float),
+        (ServerType("text"), int),
+        (ServerType("text"), Any),
+        (ServerType("text"), bytes),
+        (ServerType("date"), datetime),
+        (ServerType("timestamp with time zone"), date),
+        (ServerType("uuid"), str),
+        (ServerType("inet"), str),
+        (ServerType("jsonb"), UUID),
+        (ServerType("jsonb"), list[datetime]),
         (EMAIL, int),
         (MOOD, int),
         (MOOD, Level),
-        (array(PgType("text")), list[int]),
-        (array(PgType("text")), str),
-        (array(PgType("text")), list),
-        (array(PgType("text")), tuple[str, str]),
+        (array(ServerType("text")), list[int]),
+        (array(ServerType("text")), str),
+        (array(ServerType("text")), list),
+        (array(ServerType("text")), tuple[str, str]),
         (array(MOOD), list[int]),
         (INT_RANGE, tuple[int, int]),
         (INT_RANGE, asyncpg.Range[str]),
         (INT_MULTIRANGE, list[asyncpg.Range[str]]),
         (INT_MULTIRANGE, list),
-        (PgType("int4multirange", "multirange", PgType("integer")), list[int]),
+        (ServerType("int4multirange", "multirange", ServerType("integer")), list[int]),
         (ADDRESS, tuple[str]),
         (ADDRESS, tuple[str, str]),
         (ADDRESS, str),
     ],
 )
-def test_other_annotations_do_not_fit(type_: PgType, annotation: Any) -> None:
+def test_other_annotations_do_not_fit(type_: ServerType, annotation: Any) -> None:
     assert misfit(type_, annotation, writes=True)
     assert misfit(type_, annotation, writes=False)
 
 
 def test_a_union_is_written_when_all_of_it_fits_and_read_when_some_of_it_does() -> None:
-    assert misfit(PgType("bigint"), int | str, writes=True) == "bigint takes int"
-    assert misfit(PgType("bigint"), int | str, writes=False) is None
-    assert misfit(PgType("bigint"), bytes | str, writes=False) == "bigint is read as int"
+    assert misfit(ServerType("bigint"), int | str, writes=True) == "bigint takes int"
+    assert misfit(ServerType("bigint"), int | str, writes=False) is None
+    assert misfit(ServerType("bigint"), bytes | str, writes=False) == "bigint is read as int"
 
 
 def test_an_enum_is_written_by_what_it_knows_and_read_by_all_of_it() -> None:
-    wider = PgType("mood", "enum", labels=("happy", "sad", "glad"))
-    narrower = PgType("mood", "enum", labels=("happy",))
+    wider = ServerType("mood", "enum", labels=("happy", "sad", "glad"))
+    narrower = ServerType("mood", "enum", labels=("happy",))
 
     assert misfit(wider, Mood, writes=True) is None
     assert misfit(wider, Mood, writes=False) == "mood can also be 'glad'"
@@ -161,27 +165,27 @@ def test_an_enum_is_written_by_what_it_knows_and_read_by_all_of_it() -> None:
 @pytest.mark.parametrize(
     ("type_", "text"),
     [
-        (PgType("bigint"), "int"),
-        (PgType("text"), "str"),
-        (PgType("timestamp with time zone"), "datetime"),
-        (PgType("jsonb"), "Any"),
-        (PgType("point"), "asyncpg.Point"),
-        (PgType("cidr"), "ipaddress.IPv4Network | ipaddress.IPv6Network"),
-        (PgType("void", "pseudo"), "None"),
-        (PgType("record", "pseudo"), "asyncpg.Record"),
-        (PgType("shop.order_state", "enum", labels=("new",)), "ShopOrderState"),
+        (ServerType("bigint"), "int"),
+        (ServerType("text"), "str"),
+        (ServerType("timestamp with time zone"), "datetime"),
+        (ServerType("jsonb"), "Any"),
+        (ServerType("point"), "asyncpg.Point"),
+        (ServerType("cidr"), "ipaddress.IPv4Network | ipaddress.IPv6Network"),
+        (ServerType("void", "pseudo"), "None"),
+        (ServerType("record", "pseudo"), "asyncpg.Record"),
+        (ServerType("shop.order_state", "enum", labels=("new",)), "ShopOrderState"),
         (array(EMAIL), "list[str]"),
         (ADDRESS, "tuple[str | None, int | None]"),
         (INT_RANGE, "asyncpg.Range[int]"),
-        (PgType("int4multirange", "multirange", PgType("integer")), "list[asyncpg.Range[int]]"),
+        (ServerType("int4multirange", "multirange", ServerType("integer")), "list[asyncpg.Range[int]]"),
     ],
 )
-def test_a_type_has_an_annotation(type_: PgType, text: str) -> None:
+def test_a_type_has_an_annotation(type_: ServerType, text: str) -> None:
     assert python_type(type_) == text
 
 
 def test_the_types_of_a_database_are_known_with_their_parts(database_url: str) -> None:
-    async def load(*names: str) -> list[PgType]:
+    async def load(*names: str) -> list[ServerType]:
         connection = await asyncpg.connect(database_url)
         try:
             await connection.execute("""
@@ -197,16 +201,16 @@ def test_the_types_of_a_database_are_known_with_their_parts(database_url: str) -
         finally:
             await connection.close()
 
-    mood = PgType("mood", "enum", labels=("sad", "happy"))
-    fields = (("street", EMAIL), ("moods", PgType("mood[]", "array", mood)))
+    mood = ServerType("mood", "enum", labels=("sad", "happy"))
+    fields = (("street", EMAIL), ("moods", ServerType("mood[]", "array", mood)))
     assert asyncio.run(load("bigint", "mood", "email[]", "address", "shop.state", "int8range", "int4multirange")) == [
-        PgType("bigint"),
+        ServerType("bigint"),
         mood,
-        PgType("email[]", "array", EMAIL),
-        PgType("address", "composite", fields=fields),
-        PgType("shop.state", "enum", labels=("new",)),
-        PgType("int8range", "range", PgType("bigint")),
-        PgType("int4multirange", "multirange", PgType("integer")),
+        ServerType("email[]", "array", EMAIL),
+        ServerType("address", "composite", fields=fields),
+        ServerType("shop.state", "enum", labels=("new",)),
+        ServerType("int8range", "range", ServerType("bigint")),
+        ServerType("int4multirange", "multirange", ServerType("integer")),
     ]
 
 
@@ -252,7 +256,7 @@ def test_the_driver_takes_and_gives_what_the_table_says(database_url: str) -> No
 
     for (name, sent), (_, received) in zip(VALUES, asyncio.run(there_and_back()), strict=True):
         kind = "range" if name == "int4range" else "base"
-        assert misfit(PgType(name, kind), type(sent), writes=True) is None
+        assert misfit(ServerType(name, kind), type(sent), writes=True) is None
         assert received == sent
         assert isinstance(received, type(sent))
-        assert misfit(PgType(name, kind), type(sent), writes=False) is None
+        assert misfit(ServerType(name, kind), type(sent), writes=False) is None

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from app.db.binding.pg_types import TypeInfo
-from app.db.session.codecs import DriverConnection
+from app.db.session.driver import DriverConnection
 
 # In one round trip, with all parts.
 _TYPES = """

@@ -1,0 +1,5 @@
+"""The command line of the fuzz run."""
+
+from tests.check.fuzz.run import main
+
+main()
