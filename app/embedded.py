@@ -32,6 +32,9 @@ SOCKET_NAME = ".s.PGSQL.5432"
 START_TIMEOUT = 60
 # The tests' data need not survive a power cut.
 UNSAFE_BUT_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+DATABASE = "bindery"
+# Its presence says that the data have a database of that name.
+_NAMED = "bindery_database"
 
 
 class EmbeddedError(Exception):
@@ -42,7 +45,7 @@ class EmbeddedPostgres:
     """A PostgreSQL server with its data in `folder`, reached by a Unix socket only.
 
     Processes that use the same folder at once share one server, and the last to leave stops it. With `keep` the data
-    stay, in a database named conduit; without, the folder goes with the server and no write waits for the disk.
+    stay, in a database named bindery; without, the folder goes with the server and no write waits for the disk.
     `with EmbeddedPostgres(folder) as dsn:` starts and stops it.
 
     The server stops at `stop()`, when the process ends, and by the exception that Ctrl-C or, from `start()` on, SIGTERM
@@ -99,6 +102,7 @@ class EmbeddedPostgres:
             self._make_reachable()
             self._create_data()
             if not self._is_running():
+                self._rename_database()
                 self._launch()
 
     def _is_unused(self) -> bool:
@@ -132,8 +136,16 @@ class EmbeddedPostgres:
         options = ["--username=postgres", "--auth=trust", "--no-instructions", "--no-sync"]
         self._run("initdb", "-D", str(fresh), *options, *locale)
         if self.keep:
-            self._run("postgres", "--single", "-D", str(fresh), "template1", text="create database conduit\n")
+            self._run("postgres", "--single", "-D", str(fresh), "template1", text=f"create database {DATABASE}\n")
+            (fresh / _NAMED).touch()
         fresh.rename(self._data)
+
+    def _rename_database(self) -> None:
+        """Rename the database of data that an earlier version created: that one called it conduit."""
+        if self.keep and not (self._data / _NAMED).exists():
+            rename = f"alter database conduit rename to {DATABASE}\n"
+            self._run("postgres", "--single", "-D", str(self._data), "template1", text=rename)
+            (self._data / _NAMED).touch()
 
     def _is_running(self) -> bool:
         if (folder := self._socket_folder()) is None:
@@ -205,7 +217,7 @@ class EmbeddedPostgres:
 
     def _dsn(self) -> str:
         folder = quote(str(self._socket_folder()), safe="")
-        return f"postgresql://postgres@{folder}:5432/{'conduit' if self.keep else 'postgres'}"
+        return f"postgresql://postgres@{folder}:5432/{DATABASE if self.keep else 'postgres'}"
 
     def _run(self, program: str, *arguments: str, text: str = "") -> None:
         group = None if self._owner is None else pwd.getpwnam(self._owner).pw_gid

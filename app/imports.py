@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.db import BadArgument, BadRow, CommitUnknown, Conflict, Database
-from app.handlers.bodies import problems
 from app.handlers.users import ImportedUser
+from app.http.bodies import problems
 from app.repositories import users
 from app.repositories.users import NewAccount
 from app.security import is_password_hash, unusable_hash

@@ -17,35 +17,32 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from app.db import BinderyError, Database
-from app.handlers import articles, comments, export, favorites, health, profiles, tags, users
-from app.handlers.disconnect import CancelAbandoned
-from app.handlers.docs import docs_routes
-from app.handlers.errors import ANSWERS, AnswerCrashes, answer_error
-from app.handlers.export import Exports
-from app.handlers.headers import SafeHeaders
-from app.handlers.openapi import openapi_document
-from app.handlers.operations import routes
+from app.handlers.conduit import API  # the one line that names the example: python -m app own NAME replaces it
+from app.http.disconnect import CancelAbandoned
+from app.http.docs import docs_routes
+from app.http.errors import AnswerCrashes, exception_handlers
+from app.http.headers import SafeHeaders
+from app.http.health import HealthChecks
+from app.http.openapi import openapi_document
+from app.http.operations import Operation, routes
+from app.http.requests import VerifyToken
+from app.http.streaming import Exports
 from app.migrations import migration_ids
-from app.security import Passwords, Tokens
+from app.repositories import health
+from app.security import InvalidToken, Tokens
 from app.settings import Settings, SettingsError
 
 logger = logging.getLogger("app.main")
 
-OPERATIONS = [
-    operation
-    for resource in (users, profiles, articles, export, comments, favorites, tags, health)
-    for operation in resource.operations
-]
-TITLE = "Conduit on Bindery"
 FORGET_EVERY = 3600.0  # seconds
-FAVICON = Path(__file__).parent / "handlers" / "favicon.svg"
+FAVICON = Path(__file__).parent / "http" / "favicon.svg"
 # A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.
 # Compiling queries to machine code pays for reports, not for look-ups.
 SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The service. Its lifespan opens the pool and closes it, waiting for connections in use.
+    """Return the service. Its lifespan opens the pool and closes it, waiting for connections in use.
 
     Raises SettingsError when DATABASE_URL or SECRET_KEY is missing.
     """
@@ -53,14 +50,14 @@ def create_app(settings: Settings) -> Starlette:
         raise SettingsError("SECRET_KEY: is not set; allowed: at least 32 random bytes")
     app = Starlette(
         routes=[
-            *routes(OPERATIONS),
+            *routes(operations()),
             Route("/", to_docs),
-            *docs_routes(TITLE),
+            *docs_routes(API.title),
             Route("/openapi.json", openapi_json),
             Route("/favicon.ico", favicon),
         ],
         lifespan=lifespan,
-        exception_handlers=dict.fromkeys(ANSWERS, answer_error),
+        exception_handlers=exception_handlers(API.answers),
         middleware=[
             Middleware(CancelAbandoned),
             Middleware(SafeHeaders),
@@ -68,19 +65,39 @@ def create_app(settings: Settings) -> Starlette:
             Middleware(AnswerCrashes),
         ],
     )
+    app.state.settings = settings
     app.state.database = database(settings)
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
-    app.state.password_workers = settings.password_workers
+    app.state.verify_token = token_verifier(app.state.tokens)
+    app.state.viewer_exists = API.viewer_exists
     app.state.max_body_bytes = settings.max_body_bytes
     # One connection is left for the other routes, if there are two.
     most = max(1, settings.db_pool_size + settings.db_max_overflow - 1)
     app.state.exports = Exports(min(settings.export_connections, most), settings.export_read_timeout)
-    app.state.migrations = migration_ids()
     return app
 
 
+@cache
+def operations() -> list[Operation]:
+    """Return the operations of the service, health among them."""
+    checks = HealthChecks(migration_ids(), health.list_applied_migrations, health.delete_nothing)
+    return [*API.operations, *checks.operations]
+
+
+def token_verifier(tokens: Tokens) -> VerifyToken:
+    """Return a function from a token to the id of its user, or None for an invalid token."""
+
+    def verify(token: str) -> int | None:
+        try:
+            return tokens.verify(token)
+        except InvalidToken:
+            return None
+
+    return verify
+
+
 def database(settings: Settings) -> Database:
-    """The pool that the settings describe, not yet open."""
+    """Return the pool that the settings describe, not yet open."""
     return Database(
         settings.database_dsn,
         min_size=settings.db_pool_size,
@@ -103,12 +120,12 @@ def database(settings: Settings) -> Database:
 
 
 def cors(origins: tuple[str, ...]) -> Middleware:
-    """Browsers may call the API from these origins; a token travels in a header, so no cookie needs to."""
+    """Let browsers call the API from these origins. A token is sent in a header, so cookies are not needed."""
     return Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
-        # Whichever a browser asks for: HTTP libraries add some of their own, and none of them gives a right.
+        # HTTP libraries add headers of their own, and none of them grants a right.
         allow_headers=["*"],
         expose_headers=["Link", "Retry-After"],
         max_age=3600,
@@ -117,20 +134,18 @@ def cors(origins: tuple[str, ...]) -> Middleware:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-    """Open while the service runs: the pool, and the threads that hash passwords."""
-    async with app.state.database:
-        app.state.passwords = Passwords(app.state.password_workers)
+    """Keep the pool open while the service runs, and what its API needs."""
+    async with app.state.database, API.lifespan(app):
         forgetting = asyncio.create_task(forget_tokens(app.state.database))
         try:
             yield
         finally:
             forgetting.cancel()
             await asyncio.gather(forgetting, return_exceptions=True)
-            app.state.passwords.close()
 
 
 async def forget_tokens(database: Database) -> None:
-    """Every hour, delete the tokens of `Database.run()` that nobody can need any more."""
+    """Delete the old tokens of `Database.run()` every hour."""
     while True:
         await asyncio.sleep(FORGET_EVERY)
         try:
@@ -141,8 +156,8 @@ async def forget_tokens(database: Database) -> None:
 
 @cache
 def document() -> dict[str, object]:
-    """The OpenAPI document of the service."""
-    return openapi_document(TITLE, version("bindery"), OPERATIONS)
+    """Return the OpenAPI document of the service."""
+    return openapi_document(version("bindery"), API, operations())
 
 
 async def openapi_json(request: Request) -> Response:
@@ -151,7 +166,7 @@ async def openapi_json(request: Request) -> Response:
 
 
 async def to_docs(request: Request) -> Response:
-    """GET /: whoever opens the address that the start line prints sees what there is."""
+    """GET /: the address that the start line prints leads to the docs page."""
     return Response(status_code=307, headers={"Location": "docs"})
 
 

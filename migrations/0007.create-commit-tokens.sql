@@ -1,5 +1,5 @@
--- Which pieces of work were committed, for those who lost their connection at COMMIT.
--- depends: 0006.count-articles
+-- Which pieces of work were committed, for those who lost their connection at COMMIT. Part of the layer, not the example.
+-- depends:
 
 -- `Database.run(..., token=...)` writes its token here in the transaction that does the work, so the row is there exactly
 -- if the work is. Inserting it again waits for a transaction that is still running and is refused by the key after one

@@ -1,5 +1,5 @@
 -- Limits of the texts that had none, and tags without spaces around them.
--- depends: 0007.create-commit-tokens
+-- depends: 0006.count-articles
 
 do $$
 begin

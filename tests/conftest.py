@@ -1,10 +1,10 @@
-"""Fixtures: a PostgreSQL server for the session, a database of its own for every test, and people who use the API."""
+"""Fixtures: a PostgreSQL server for the session, a database of its own for every test, and the service on it."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,14 @@ from app.db import Database
 from app.dsn import normal_dsn
 from app.embedded import EmbeddedPostgres
 from app.main import create_app
-from app.migrations import apply_migrations
+from app.migrations import MIGRATIONS, apply_migrations
 from app.settings import Settings, SettingsError, load_settings
 from tests.databases import TemplateDatabase, refuse_unless_test_database
 from tests.documented import OpenApiDocument
-from tests.people import Person, register
 
 STOP_TIMEOUT = 30
 LAYER = Path(__file__).parent / "db"
+[LAYERS_TABLE] = [path for path in MIGRATIONS.glob("*.create-commit-tokens.sql") if "rollback" not in path.name]
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
 
@@ -81,6 +81,21 @@ def template_database(server_dsn: str) -> Iterator[TemplateDatabase]:
         try:
             template.create()
             apply_migrations(template.dsn)
+            template.freeze()
+            yield template
+        finally:
+            template.drop()
+
+
+@pytest.fixture(scope="session")
+def layer_database(server_dsn: str) -> Iterator[TemplateDatabase]:
+    """The database that each test of the layer gets a copy of: it has the layer's own table and no other."""
+    with psycopg.connect(server_dsn, autocommit=True) as server:
+        template = TemplateDatabase(server, server_dsn)
+        try:
+            template.create()
+            with psycopg.connect(template.dsn, autocommit=True) as connection:
+                connection.execute(LAYERS_TABLE.read_bytes())
             template.freeze()
             yield template
         finally:
@@ -153,34 +168,3 @@ async def client(app: Starlette, openapi_document: OpenApiDocument) -> AsyncIter
         transport=transport, base_url="http://testserver", event_hooks={"response": [check]}
     ) as client:
         yield client
-
-
-@pytest.fixture
-def newcomer(client: httpx2.AsyncClient) -> Callable[[str], Awaitable[Person]]:
-    """Registers one more person by username."""
-    return lambda username: register(client, username)
-
-
-@pytest.fixture
-async def ann(client: httpx2.AsyncClient) -> Person:
-    """The first person; in tests about articles, their author."""
-    return await register(client, "ann")
-
-
-@pytest.fixture
-async def bob(client: httpx2.AsyncClient) -> Person:
-    """Another person."""
-    return await register(client, "bob")
-
-
-@pytest.fixture
-async def article(ann: Person) -> dict[str, Any]:
-    """An article by ann with two tags, as the API shows it to her."""
-    return await ann.writes(tagList=["dragons", "training"])
-
-
-@pytest.fixture
-async def other_article(ann: Person, article: dict[str, Any]) -> dict[str, Any]:
-    """A newer article by ann, which must not change when the first one does."""
-    assert article["slug"]
-    return await ann.writes("Another dragon", tagList=["coffee"])

@@ -13,11 +13,11 @@ from tests.databases import TemplateDatabase, refuse_unless_test_database, repla
 @pytest.mark.parametrize(
     "dsn",
     [
-        "postgresql://localhost/conduit",
+        "postgresql://localhost/shop",
         "postgresql://localhost/",
         "postgresql://localhost/my_test_data",
         "postgresql://localhost/x_test?dbname=conduit",
-        "postgresql://conduit_test@localhost/conduit",
+        "postgresql://shop_test@localhost/shop",
     ],
 )
 def test_a_database_that_is_not_for_tests_is_refused(dsn: str) -> None:
@@ -26,11 +26,11 @@ def test_a_database_that_is_not_for_tests_is_refused(dsn: str) -> None:
 
 
 def test_a_database_for_tests_is_taken() -> None:
-    refuse_unless_test_database("postgresql://ann@localhost:5433/conduit_test?sslmode=require")
+    refuse_unless_test_database("postgresql://ann@localhost:5433/shop_test?sslmode=require")
 
 
 def test_another_database_keeps_the_rest_of_the_address() -> None:
-    dsn = replace_database("postgresql://ann:p%40ss@h1:1,h2:2/conduit_test?sslmode=require", "a/b")
+    dsn = replace_database("postgresql://ann:p%40ss@h1:1,h2:2/shop_test?sslmode=require", "a/b")
 
     assert dsn == "postgresql://ann:p%40ss@h1:1,h2:2/a%2Fb?sslmode=require"
 
@@ -38,8 +38,8 @@ def test_another_database_keeps_the_rest_of_the_address() -> None:
 async def test_a_copy_is_migrated_and_nobody_elses(template_database: TemplateDatabase) -> None:
     with template_database.copy() as first, template_database.copy() as second:
         one, other = await asyncpg.connect(first), await asyncpg.connect(second)
-        await one.execute("insert into users (username, email, password_hash) values ('ann', 'ann@example.com', '')")
-        counts = [await connection.fetchval("select count(*) from users") for connection in (one, other)]
+        await one.execute("insert into commit_tokens (token) values (gen_random_uuid())")
+        counts = [await connection.fetchval("select count(*) from commit_tokens") for connection in (one, other)]
         await one.close()
         await other.close()
 

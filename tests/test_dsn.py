@@ -10,14 +10,14 @@ import pytest
 
 from app.dsn import normal_dsn
 
-SAME = "postgresql://ann:pw@db:5433/conduit"
+SAME = "postgresql://ann:pw@db:5433/shop"
 
 
 @pytest.mark.parametrize(
     "scheme", ["postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg", "postgres+asyncpg", "POSTGRES"]
 )
 def test_each_scheme_is_the_same_address(scheme: str) -> None:
-    assert normal_dsn(f"{scheme}://ann:pw@db:5433/conduit") == SAME
+    assert normal_dsn(f"{scheme}://ann:pw@db:5433/shop") == SAME
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_data_are_there_at_the_next_start(folder: Path) -> None:
 
     with EmbeddedPostgres(folder) as dsn:
         assert ask(dsn, "select answer from kept") == 42
-        assert ask(dsn, "select current_database()") == "conduit"
+        assert ask(dsn, "select current_database()") == "bindery"
 
 
 def test_a_server_that_is_not_kept_takes_its_folder_with_it(empty: Path) -> None:

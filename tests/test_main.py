@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import json
 import re
 import select
 import signal
 import socket
 import stat
 from collections.abc import Generator
-from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -17,7 +15,9 @@ from app.migrations import migration_ids
 from tests.processes import TIMEOUT, end, run, server_folder, servers_of, service
 
 KEY = "a key of the tests, long enough for HMAC-SHA-256"
-ANN = {"user": {"username": "ann", "email": "ann@example.org", "password": "ann's password"}}
+# Readiness reads this table.
+LOCK = "lock table _yoyo_migration in access exclusive mode"
+BLOCKED_REQUEST = b"GET /health/ready HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def test_a_signal_ends_everything_and_the_next_start_has_the_data(folder: Path, 
     postgres = folder / ".postgres"
     with service(folder=folder) as (process, client):
         assert client.get("/health/live").status_code == 200
-        token = client.post("/api/users", json=ANN).json()["user"]["token"]
+        key = (postgres / "secret_key").read_text()
         assert len(servers_of(postgres)) == 1
         assert end(process, number) == (0, "", "")
     assert servers_of(postgres) == []
 
     with service("serve", folder=folder) as (process, client):
-        answer = client.get("/api/user", headers={"Authorization": f"Token {token}"})
-        assert answer.json()["user"]["username"] == "ann"
+        assert client.get("/health/ready").status_code == 200
+        assert (postgres / "secret_key").read_text() == key
         assert end(process, number, number)[0] == 0
     assert servers_of(postgres) == []
 
@@ -66,15 +66,12 @@ def test_migrating_beside_a_running_service_leaves_its_server_running(folder: Pa
 
 def test_a_request_in_flight_is_answered_before_the_end(folder: Path, database_url: str) -> None:
     with service(folder=folder, DATABASE_URL=database_url, SECRET_KEY=KEY) as (process, client):
-        client.post("/api/users", json=ANN)
         with (
             psycopg.connect(database_url) as holder,
             socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=TIMEOUT) as connection,
         ):
-            holder.execute("lock table users in access exclusive mode")
-            body = '{"user": {"email": "ann@example.org", "password": "ann\'s password"}}'
-            head = ["POST /api/users/login HTTP/1.1", "host: x", "content-type: application/json"]
-            connection.sendall("\r\n".join([*head, f"content-length: {len(body)}", "", body]).encode())
+            holder.execute(LOCK)
+            connection.sendall(BLOCKED_REQUEST)
             wait_for_a_blocked_statement(database_url)
             process.send_signal(signal.SIGTERM)
             wait_until_nobody_listens(client.base_url.host, client.base_url.port or 0)
@@ -113,8 +110,8 @@ def test_a_second_signal_does_not_wait_for_requests(folder: Path, database_url: 
             psycopg.connect(database_url) as holder,
             socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=TIMEOUT) as connection,
         ):
-            holder.execute("lock table article_tags in access exclusive mode")
-            connection.sendall(b"GET /api/tags HTTP/1.1\r\nhost: x\r\n\r\n")
+            holder.execute(LOCK)
+            connection.sendall(BLOCKED_REQUEST)
             wait_for_a_blocked_statement(database_url)
             process.send_signal(signal.SIGINT)
             wait_until_nobody_listens(client.base_url.host, client.base_url.port or 0)
@@ -233,38 +230,3 @@ def test_the_checker_needs_nothing_but_a_server(folder: Path, database_url: str)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^\d+ queries, 0 problems, ", done.stdout, re.MULTILINE)
-
-
-def test_a_client_that_offers_another_protocol_is_served(folder: Path, database_url: str) -> None:
-    body = json.dumps(ANN).encode()
-    offer = b"host: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
-    post = b"POST /api/users HTTP/1.1\r\n" + offer + b"content-length: %d\r\n\r\n" % len(body)
-    with service(folder=folder, DATABASE_URL=database_url, SECRET_KEY=KEY) as (process, client):
-        address = client.base_url.host, client.base_url.port or 0
-        with socket.create_connection(address, timeout=TIMEOUT) as connection:
-            connection.sendall(post)
-            connection.sendall(body + b"GET /api/tags HTTP/1.1\r\nconnection: close\r\n\r\n")
-            answers = connection.makefile("rb").read()
-        assert client.get("/api/profiles/ann").status_code == 200
-        assert end(process, signal.SIGTERM) == (0, "", "")
-    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"201", b"200"]
-
-
-def test_slow_and_silent_clients_are_closed_and_one_too_many_is_told_so(folder: Path, database_url: str) -> None:
-    limits = {
-        "HTTP_HEAD_TIMEOUT": "3", "HTTP_BODY_TIMEOUT": "3", "HTTP_MAX_HEAD_BYTES": "1024", "HTTP_MAX_CONNECTIONS": "3"
-    }  # fmt: skip
-    slow = [b"", b"GET /health/live HTTP/1.1\r\nslow:", b"POST /api/users HTTP/1.1\r\ncontent-length: 9\r\n\r\n{"]
-    with service(folder=folder, DATABASE_URL=database_url, SECRET_KEY=KEY, **limits) as (process, client):
-        address = client.base_url.host, client.base_url.port or 0
-        with ExitStack() as stack:
-            connections = [stack.enter_context(socket.create_connection(address, timeout=TIMEOUT)) for _ in slow]
-            for connection, start in zip(connections, slow, strict=True):
-                connection.sendall(start)
-            refused = client.get("/health/live")
-            answers = [connection.makefile("rb").read() for connection in connections]
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert [answer[:12] for answer in answers] == [b"", b"HTTP/1.1 408", b"HTTP/1.1 408"]
-        assert client.get("/health/live", headers={"long": "x" * 1024}).status_code == 431
-        assert client.get("/health/live").status_code == 200
-        assert end(process, signal.SIGTERM) == (0, "", "")

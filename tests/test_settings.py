@@ -11,7 +11,7 @@ from app.settings import Settings, SettingsError, load_settings, settings_table
 from tests.processes import ROOT
 
 KEY = "k3y-of-a-test-which-is-long-enough-for-anyone"
-URL = "postgresql://ann:s3same@db.example:5432/conduit"
+URL = "postgresql://ann:s3same@db.example:5432/shop"
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_every_wrong_variable_has_its_line() -> None:
 
 
 def test_another_kind_of_database_is_told_the_schemes() -> None:
-    message = complaint(DATABASE_URL="mysql://ann:s3same@db/conduit", SECRET_KEY=KEY)
+    message = complaint(DATABASE_URL="mysql://ann:s3same@db/shop", SECRET_KEY=KEY)
 
     assert "allowed: postgresql://, postgres://, postgresql+asyncpg://" in message
 
@@ -107,12 +107,12 @@ def test_another_kind_of_database_is_told_the_schemes() -> None:
 @pytest.mark.parametrize(
     ("url", "key"),
     [
-        ("mysql://ann:s3same@db/conduit", KEY),
-        ("postgresql://ann:s3same/x@db/conduit", KEY),
-        ("postgresql://ann:s3same?x=1@db/conduit", KEY),
-        ("postgresql://ann:s3same@db:port/conduit", KEY),
-        ("postgresql://ann:s3same@db/conduit?unknown=s3same", KEY),
-        ("postgresql://ann:s3same@db/conduit?password=s3samer", KEY),
+        ("mysql://ann:s3same@db/shop", KEY),
+        ("postgresql://ann:s3same/x@db/shop", KEY),
+        ("postgresql://ann:s3same?x=1@db/shop", KEY),
+        ("postgresql://ann:s3same@db:port/shop", KEY),
+        ("postgresql://ann:s3same@db/shop?unknown=s3same", KEY),
+        ("postgresql://ann:s3same@db/shop?password=s3samer", KEY),
         ("s3same", KEY),
         (URL, "k3y"),
     ],
@@ -131,7 +131,7 @@ def test_no_error_shows_a_secret(url: str, key: str, monkeypatch: pytest.MonkeyP
 
 
 def test_no_error_of_pydantic_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "mysql://ann:s3same@db/conduit")
+    monkeypatch.setenv("DATABASE_URL", "mysql://ann:s3same@db/shop")
 
     with pytest.raises(ValidationError) as caught:
         Settings()
@@ -212,10 +212,10 @@ def test_migrations_take_the_password_of_the_file_as_it_is_now(tmp_path: Path) -
     file = tmp_path / "password"
     file.write_text("first/one\n")
     settings = Settings(database_url=SecretStr(URL), db_password_file=file)
-    assert settings.migration_dsn == "postgresql://ann:first%2Fone@db.example:5432/conduit"
+    assert settings.migration_dsn == "postgresql://ann:first%2Fone@db.example:5432/shop"
     file.write_text("second\n")
 
-    assert settings.migration_dsn == "postgresql://ann:second@db.example:5432/conduit"
+    assert settings.migration_dsn == "postgresql://ann:second@db.example:5432/shop"
     assert settings.database_dsn == URL
 
 

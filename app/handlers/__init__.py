@@ -1,1 +1,1 @@
-"""HTTP: reads the request, calls repositories, answers. One module for each resource."""
+"""The resources of the service: each reads the request, calls its repository, and answers. May import app.http."""

@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.handlers.bodies import BLANK, NO_NUL, NOT_BLANK, REQUIRED, RequestBody, parse
-from app.handlers.errors import Forbidden, Invalid
-from app.handlers.operations import Operation, Parameter
-from app.handlers.pagination import CURSOR, LIMIT, OFFSET, PageRequest, next_page, page_request
 from app.handlers.profiles import ProfileJson, profile_json
-from app.handlers.requests import MAX_BIGINT, database, path_text, query_text, read_object, user_id, viewer_id
-from app.handlers.responses import json_response, timestamp
 from app.handlers.users import MAX_USERNAME
+from app.http.bodies import BLANK, NO_NUL, NOT_BLANK, REQUIRED, RequestBody, parse
+from app.http.errors import Forbidden, Invalid
+from app.http.operations import Operation, Parameter
+from app.http.pagination import CURSOR, LIMIT, OFFSET, PageRequest, page_of, page_request
+from app.http.requests import database, path_text, query_text, read_object, user_id, viewer_id
+from app.http.responses import json_response, timestamp
 from app.repositories import articles
 from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, Page
 
@@ -200,20 +200,18 @@ def _require_author(key: ArticleKey, viewer: int) -> None:
 
 
 def _page(page: PageRequest) -> Page:
-    """The page and one article more, which says whether another page follows."""
-    return Page(limit=page.limit + 1, offset=page.offset, before=MAX_BIGINT if page.cursor is None else page.cursor)
+    return Page(limit=page.rows_to_fetch, offset=page.offset, before=page.before)
 
 
 async def _answer(
-    request: Request, page: PageRequest, found: list[ArticleSummary], count: Callable[[], Awaitable[int]]
+    request: Request, asked: PageRequest, found: list[ArticleSummary], count: Callable[[], Awaitable[int]]
 ) -> Response:
-    shown, follows = found[: page.limit], len(found) > page.limit
-    # On the last page the number of all is what was skipped and what is shown: nothing needs to be counted.
-    reached_by_offset = page.cursor is None and (shown or page.offset == 0)
-    total = page.offset + len(shown) if reached_by_offset and not follows else await count()
-    headers = next_page(request, shown[-1].key) if follows else None
-    answer: ManyArticles = {"articles": [article_summary_json(each) for each in shown], "articlesCount": total}
-    return json_response(answer, headers=headers)
+    page = page_of(request, asked, found)
+    # On the last page the total is what was skipped and what is shown: nothing needs to be counted.
+    reached_by_offset = asked.cursor is None and (page.rows or asked.offset == 0)
+    total = asked.offset + len(page.rows) if reached_by_offset and not page.follows else await count()
+    answer: ManyArticles = {"articles": [article_summary_json(each) for each in page.rows], "articlesCount": total}
+    return json_response(answer, headers=page.headers)
 
 
 def slug_words(title: str) -> str:

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from app.db import NotFound
-from app.handlers.bodies import REQUIRED, RequestBody, parse
-from app.handlers.errors import Forbidden
-from app.handlers.operations import Operation
 from app.handlers.profiles import ProfileJson, profile_json
-from app.handlers.requests import database, path_key, path_text, read_object, user_id, viewer_id
-from app.handlers.responses import json_response, timestamp
+from app.http.bodies import REQUIRED, RequestBody, parse
+from app.http.errors import Forbidden
+from app.http.operations import Operation
+from app.http.requests import database, path_key, path_text, read_object, user_id, viewer_id
+from app.http.responses import json_response, timestamp
 from app.repositories import articles, comments
 from app.repositories.comments import Comment
 

@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.handlers.articles import OneArticle, article_response
-from app.handlers.operations import Operation
-from app.handlers.requests import database, path_text, user_id
+from app.http.operations import Operation
+from app.http.requests import database, path_text, user_id
 from app.repositories import articles, favorites
 
 

@@ -4,10 +4,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.handlers.operations import Operation
-from app.handlers.pagination import CURSOR, LIMIT, next_page, page_request
-from app.handlers.requests import database, path_text, user_id, viewer_id
-from app.handlers.responses import json_response
+from app.http.operations import Operation
+from app.http.pagination import CURSOR, LIMIT, page_of, page_request
+from app.http.requests import database, path_text, user_id, viewer_id
+from app.http.responses import json_response
 from app.repositories import profiles
 from app.repositories.profiles import Profile
 
@@ -66,14 +66,13 @@ async def unfollow_user_by_username(request: Request) -> Response:
 
 async def get_users(request: Request) -> Response:
     """Get profiles in the order of registration."""
-    viewer, page = viewer_id(request), page_request(request)
+    viewer, asked = viewer_id(request), page_request(request)
     found = await profiles.list_profiles(
-        database(request), after=page.cursor or 0, limit=page.limit + 1, viewer_id=viewer
+        database(request), after=asked.after, limit=asked.rows_to_fetch, viewer_id=viewer
     )
-    shown = found[: page.limit]
-    headers = next_page(request, shown[-1].key) if len(found) > page.limit else None
-    answer: ManyProfiles = {"users": [profile_json(profile) for profile in shown]}
-    return json_response(answer, headers=headers)
+    page = page_of(request, asked, found)
+    answer: ManyProfiles = {"users": [profile_json(profile) for profile in page.rows]}
+    return json_response(answer, headers=page.headers)
 
 
 def _profile_response(profile: Profile) -> Response:

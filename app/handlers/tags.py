@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.handlers.operations import Operation
-from app.handlers.requests import database
-from app.handlers.responses import json_response
+from app.http.operations import Operation
+from app.http.requests import database
+from app.http.responses import json_response
 from app.repositories import tags
 
 

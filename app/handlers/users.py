@@ -12,15 +12,15 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from app.db import Conflict, Database
-from app.handlers.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
-from app.handlers.errors import Conflicts, Invalid, Unauthorized
-from app.handlers.headers import NO_STORE
-from app.handlers.operations import Operation
-from app.handlers.requests import database, passwords, read_object, tokens, user_id
-from app.handlers.responses import json_response
+from app.http.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
+from app.http.errors import Conflicts, Invalid, Unauthorized
+from app.http.headers import NO_STORE
+from app.http.operations import Operation
+from app.http.requests import database, read_object, user_id
+from app.http.responses import json_response
 from app.repositories import users
 from app.repositories.users import User
-from app.security import MAX_PASSWORD
+from app.security import MAX_PASSWORD, Passwords, Tokens
 
 MAX_USERNAME = 100
 MAX_EMAIL = 254
@@ -115,11 +115,24 @@ class OneUser(TypedDict):
     user: UserJson
 
 
+async def viewer_exists(db: Database, user_id: int) -> None:
+    """Raise NotFound("viewer") when the user with this id no longer exists."""
+    await users.get_user(db, user_id=user_id)
+
+
+def _passwords(request: Request) -> Passwords:
+    return request.app.state.passwords
+
+
+def _tokens(request: Request) -> Tokens:
+    return request.app.state.tokens
+
+
 def _user_response(request: Request, user: User, status: int = 200) -> Response:
     answer: OneUser = {
         "user": {
             "email": user.email,
-            "token": tokens(request).issue(user.id),
+            "token": _tokens(request).issue(user.id),
             "username": user.username,
             "bio": user.bio,
             "image": user.image,
@@ -145,7 +158,7 @@ async def _naming_all_that_is_taken(
 async def create_user(request: Request) -> Response:
     """Register an account."""
     new = parse(await read_object(request), "user", NewUser)
-    password_hash = await passwords(request).hash(new.password)
+    password_hash = await _passwords(request).hash(new.password)
     db = database(request)
     async with _naming_all_that_is_taken(db, None, new.username, new.email):
         user = await users.create_user(db, username=new.username, email=new.email, password_hash=password_hash)
@@ -160,7 +173,7 @@ async def login(request: Request) -> Response:
     account = await users.find_account(database(request), email=credentials.email)
     password_hash = account.password_hash if account else None
     # Also without an account: an unknown address must take as long to refuse as a wrong password.
-    matches = await passwords(request).verify(password_hash, credentials.password)
+    matches = await _passwords(request).verify(password_hash, credentials.password)
     if account is None or not matches:
         raise Unauthorized("credentials", "invalid")
     return _user_response(request, account.user)
@@ -179,7 +192,7 @@ async def update_current_user(request: Request) -> Response:
     if not given:
         raise Invalid({"user": ["needs at least one field to change"]})
     db, username, email = database(request), changes.username or None, changes.email or None
-    password_hash = await passwords(request).hash(changes.password) if changes.password else None
+    password_hash = await _passwords(request).hash(changes.password) if changes.password else None
     async with _naming_all_that_is_taken(db, viewer, username, email):
         user = await users.update_user(
             db,

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from app.db import Queries
+from tests.databases import TemplateDatabase
 from tests.network import Network
+
+
+@pytest.fixture
+def database_url(layer_database: TemplateDatabase) -> Iterator[str]:
+    """The DSN of this test's own database, without a table of the service."""
+    with layer_database.copy() as dsn:
+        yield dsn
 
 
 @pytest.fixture

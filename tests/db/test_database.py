@@ -174,7 +174,7 @@ async def test_a_database_is_opened_once_even_by_two_at_the_same_moment(database
 @pytest.mark.parametrize(("min_size", "max_size"), [(-1, 1), (2, 1), (0, 0)])
 def test_sizes_that_make_no_pool_are_refused(min_size: int, max_size: int) -> None:
     with pytest.raises(ValueError, match=rf"min_size \({min_size}\) must be from 0 to max_size \({max_size}\)"):
-        Database("postgresql:///conduit", min_size=min_size, max_size=max_size)
+        Database("postgresql:///shop", min_size=min_size, max_size=max_size)
 
 
 async def test_sessions_have_the_settings_they_are_given(small: Small) -> None:
@@ -211,27 +211,27 @@ async def test_a_server_that_does_not_run_is_named_by_host_and_port() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
-        told = await refusal(Database(f"postgresql://ann:hunter2@127.0.0.1:{port}/conduit"))
+        told = await refusal(Database(f"postgresql://ann:hunter2@127.0.0.1:{port}/shop"))
 
-    assert told.startswith(f"cannot reach PostgreSQL at 127.0.0.1:{port}/conduit as ann: ")
+    assert told.startswith(f"cannot reach PostgreSQL at 127.0.0.1:{port}/shop as ann: ")
     assert told.endswith("; is it running, and are host and port right?")
     assert "hunter2" not in told
 
 
 async def test_a_socket_that_is_not_there_is_named_by_its_folder(tmp_path: Path) -> None:
-    told = await refusal(Database(f"postgresql:///conduit?host={tmp_path}&password=hunter2&user=ann"))
+    told = await refusal(Database(f"postgresql:///shop?host={tmp_path}&password=hunter2&user=ann"))
 
-    assert told.startswith(f"cannot reach PostgreSQL at {tmp_path}/conduit as ann: No such file or directory; ")
+    assert told.startswith(f"cannot reach PostgreSQL at {tmp_path}/shop as ann: No such file or directory; ")
     assert "hunter2" not in told
 
 
 async def test_a_server_that_does_not_answer_is_given_up(database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        db = Database(f"postgresql://ann:hunter2@127.0.0.1:{port}/conduit?sslmode=disable", connect_timeout=0.05)
+        db = Database(f"postgresql://ann:hunter2@127.0.0.1:{port}/shop?sslmode=disable", connect_timeout=0.05)
         told = await refusal(db)
 
-    name = f"127.0.0.1:{port}/conduit as ann"
+    name = f"127.0.0.1:{port}/shop as ann"
     assert told == f"PostgreSQL at {name} did not answer in time; check the host, the port and firewalls"
 
 

@@ -334,16 +334,16 @@ async def test_valid_values_of_special_types_pass(load: Load, db: Database) -> N
 @pytest.mark.parametrize(
     ("dsn", "name"),
     [
-        ("postgresql://ann:hunter2@db.example:6543/conduit", "db.example:6543/conduit as ann"),
-        ("postgresql://ann@db.example/conduit", "db.example:5432/conduit as ann"),
-        ("postgresql:///conduit", "localhost:5432/conduit"),
-        ("postgresql://db.example/conduit?user=ann&password=hunter2&port=6543", "db.example:6543/conduit as ann"),
+        ("postgresql://ann:hunter2@db.example:6543/shop", "db.example:6543/shop as ann"),
+        ("postgresql://ann@db.example/shop", "db.example:5432/shop as ann"),
+        ("postgresql:///shop", "localhost:5432/shop"),
+        ("postgresql://db.example/shop?user=ann&password=hunter2&port=6543", "db.example:6543/shop as ann"),
         ("postgresql://a%40nn:hunter2@one:1,two:2,three/my%20db", "one:1,two:2,three:5432/my db as a@nn"),
-        ("postgresql://ann:hunter2@%2Frun%2Fpostgresql/conduit", "/run/postgresql/conduit as ann"),
-        ("postgresql:///conduit?host=/run/postgresql&user=ann", "/run/postgresql/conduit as ann"),
-        ("postgresql://[::1]:6543/conduit", "[::1]:6543/conduit"),
-        ("postgresql://[::1]/conduit", "[::1]:5432/conduit"),
-        ("postgresql://ann:h@nter2@db.example/conduit", "db.example:5432/conduit as ann"),
+        ("postgresql://ann:hunter2@%2Frun%2Fpostgresql/shop", "/run/postgresql/shop as ann"),
+        ("postgresql:///shop?host=/run/postgresql&user=ann", "/run/postgresql/shop as ann"),
+        ("postgresql://[::1]:6543/shop", "[::1]:6543/shop"),
+        ("postgresql://[::1]/shop", "[::1]:5432/shop"),
+        ("postgresql://ann:h@nter2@db.example/shop", "db.example:5432/shop as ann"),
     ],
 )
 def test_a_server_is_named_without_its_password(dsn: str, name: str) -> None:
@@ -353,7 +353,7 @@ def test_a_server_is_named_without_its_password(dsn: str, name: str) -> None:
 
 @pytest.mark.parametrize("password", ["hunter/2", "hunter?2", "hunter#2", "hunter[2", "hunter/2@", "hunter/2:3"])
 async def test_a_password_that_is_not_encoded_is_not_told_either(password: str) -> None:
-    database = Database(f"postgresql://ann:{password}@127.0.0.1:1/conduit")
+    database = Database(f"postgresql://ann:{password}@127.0.0.1:1/shop")
 
     with pytest.raises(DatabaseUnavailable) as error:
         await database.connect()
@@ -405,7 +405,7 @@ async def test_a_password_that_is_not_encoded_is_not_told_either(password: str) 
     ],
 )
 def test_a_failed_connection_says_which_server_and_what_to_try(error: Exception, explanation: str) -> None:
-    explained = connect_error("postgresql://ann:hunter2@db.example/conduit", error)
+    explained = connect_error("postgresql://ann:hunter2@db.example/shop", error)
 
     assert isinstance(explained, DatabaseUnavailable)
-    assert str(explained) == explanation.format("db.example:5432/conduit as ann")
+    assert str(explained) == explanation.format("db.example:5432/shop as ann")

@@ -8,7 +8,7 @@ from app.check.lock import lock_text, read_lock
 from app.check.postgres.scratch import scratch_database
 from app.check.project import check_on_server, lock_problems
 from tests.check.planting import Planted, bound
-from tests.check.test_conduit import MODULES, PROJECT
+from tests.check.test_own_queries import MODULES, PROJECT
 from tests.debian.conftest import DebianPostgres
 
 pytestmark = pytest.mark.debian

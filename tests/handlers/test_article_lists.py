@@ -9,7 +9,7 @@ import pytest
 
 from app.db import Database
 from tests.documented import fields_at_fault, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 Reader = Person | httpx2.AsyncClient
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.db import Database
 from tests.documented import fields_at_fault, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 BLANK = ["can't be blank"]
 NOT_FOUND = (404, {"article": ["not found"]})

@@ -12,7 +12,7 @@ import pytest
 from app.db import Database
 from app.settings import Settings
 from tests.documented import fields_at_fault, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 
 class Input(NamedTuple):

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from app.db import Database
 from app.settings import Settings
+from tests.handlers.people import Person
 from tests.network import Network
-from tests.people import Person
 
 # What writes, and what must be done before each time.
 NEW = {"title": "Dragons", "description": "About", "body": "Text", "tagList": ["a", "b"]}

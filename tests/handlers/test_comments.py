@@ -9,7 +9,7 @@ import httpx2
 
 from app.db import Database
 from tests.documented import fields_at_fault, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 Article = dict[str, Any]
 BLANK = ["can't be blank"]

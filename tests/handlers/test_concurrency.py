@@ -10,7 +10,7 @@ import pytest
 
 from app.db import Database
 from tests.documented import outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 Article = dict[str, Any]
 ARTICLE_GONE = (404, {"article": ["not found"]})

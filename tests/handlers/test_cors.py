@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app.settings import Settings
-from tests.people import Person
+from tests.handlers.people import Person
 
 ORIGIN = {"Origin": "https://front.example"}
 

@@ -26,8 +26,8 @@ from app.security import InvalidToken, PasswordsBusy
 from app.settings import Settings
 from tests.db.pools import until
 from tests.documented import fields_at_fault, outcome
+from tests.handlers.people import Person
 from tests.network import Network
-from tests.people import Person
 
 END_OTHER_CONNECTIONS = """
     select pg_terminate_backend(pid)

@@ -12,10 +12,10 @@ from starlette.applications import Starlette
 from starlette.types import Message
 
 from app.db import Database
-from app.handlers import export
+from app.http.streaming import CHUNK_BYTES
 from app.settings import Settings
 from tests.documented import fields_at_fault, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 
 @pytest.mark.usefixtures("article", "other_article")
@@ -125,7 +125,7 @@ async def test_the_time_for_a_part_is_for_64_kib_however_long_an_article_is(
     await open_export(app, ann, never, send)
 
     assert sum(sizes) > 300_000
-    assert max(sizes) == export.CHUNK_BYTES
+    assert max(sizes) == CHUNK_BYTES
 
 
 async def test_an_export_ends_with_its_client(app: Starlette, ann: Person, db: Database) -> None:

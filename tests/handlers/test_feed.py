@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from tests.documented import outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 FEED = "/api/articles/feed"
 

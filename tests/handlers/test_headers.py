@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from tests.people import Person
+from tests.handlers.people import Person
 
 EVIL = {"Host": "evil.example"}
 

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from app.db import Database
 from tests.documented import OpenApiDocument, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 
 class Operation(NamedTuple):

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from app.db import Database
 from tests.documented import OpenApiDocument, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 BLANK = "can't be blank"
 STRING = "must be a string"

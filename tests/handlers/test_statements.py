@@ -10,8 +10,8 @@ from pydantic import SecretStr
 
 from app.db import Database
 from app.settings import Settings
+from tests.handlers.people import Person
 from tests.network import Network
-from tests.people import Person
 
 Article = dict[str, Any]
 

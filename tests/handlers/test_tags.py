@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from tests.people import Person
+from tests.handlers.people import Person
 
 
 async def tags(client: httpx2.AsyncClient) -> list[str]:

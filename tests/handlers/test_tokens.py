@@ -12,7 +12,7 @@ import pytest
 from app.db import Database
 from app.settings import Settings
 from tests.documented import outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 INVALID = (401, {"token": ["is invalid"]})
 HOUR = 3600

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.db import Database
 from app.repositories import users
 from tests.documented import outcome
-from tests.people import Person
+from tests.handlers.people import Person
 from tests.processes import service
 
 TAKEN = ["has already been taken"]

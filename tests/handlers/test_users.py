@@ -10,7 +10,7 @@ import pytest
 
 from app.db import Database
 from tests.documented import fields_at_fault, outcome
-from tests.people import Person
+from tests.handlers.people import Person
 
 BLANKS = ["", " ", "\t\n ", "\u2003"]
 NOT_STRINGS: list[object] = [5, 1.5, True, [], ["ann"], {}]

@@ -1,7 +1,7 @@
-"""Every way a request can fail, and the one table that turns it into an answer."""
+"""The ways in which a request can fail, and the one table that turns them into answers."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
@@ -20,9 +20,8 @@ from app.db import (
     StatementTimeout,
     is_server_unfit,
 )
-from app.security import InvalidToken, PasswordsBusy
 
-logger = logging.getLogger("app.handlers")
+logger = logging.getLogger("app.http")
 
 RETRY_LATER = {"Retry-After": "1"}  # seconds
 INVALID_TOKEN = {"token": ["is invalid"]}
@@ -30,7 +29,7 @@ TAKEN = ["has already been taken"]
 
 
 class RequestError(Exception):
-    """A request that cannot be served as it is: a status, and messages by field."""
+    """A request cannot be served: a status, and messages by field."""
 
     def __init__(self, status: int, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__(f"{status}: {errors}")
@@ -39,7 +38,7 @@ class RequestError(Exception):
 
 
 class Unauthorized(RequestError):
-    """The request says not, or not convincingly, on whose behalf it comes."""
+    """The request has no valid token or credentials."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(401, {field: [problem]})
@@ -53,21 +52,21 @@ class Forbidden(RequestError):
 
 
 class Invalid(RequestError):
-    """Values that the contract does not allow: messages by field."""
+    """Values are not allowed: messages by field."""
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         super().__init__(422, errors)
 
 
 class TryLater(RequestError):
-    """Nothing was done, and what is in the way passes: messages by field."""
+    """Nothing was done, and trying again later may succeed: messages by field."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(503, {field: [problem]})
 
 
 class Conflicts(RequestError):
-    """Values that are taken, by field."""
+    """Values are taken, by field."""
 
     def __init__(self, fields: Iterable[str]) -> None:
         super().__init__(409, dict.fromkeys(sorted(fields), TAKEN))
@@ -81,7 +80,7 @@ def error_response(
 
 
 def _http_exception(error: HTTPException) -> Response:
-    """What Starlette's router says by itself: no such route, no such method."""
+    """Return the answer to errors of Starlette's router: no such route, no such method."""
     field, problem = {404: ("path", "not found"), 405: ("method", "not allowed")}.get(
         error.status_code, ("request", error.detail)
     )
@@ -94,16 +93,20 @@ def _not_found(error: NotFound) -> Response:
     return error_response(404, {error.resource: ["not found"]})
 
 
-def _unavailable(error: Exception) -> Response:
-    if isinstance(error, DatabaseUnavailable) and error.may_be_done:
-        return _unknown(error)
+def busy(field: str, error: Exception) -> Response:
+    """Log the error, and answer 503 with Retry-After: nothing was stored, and trying again may succeed."""
     logger.warning("answered 503: %s", error)
-    field = "password" if isinstance(error, PasswordsBusy) else "database"
     return error_response(503, {field: ["is busy or not available; try again in a moment"]}, RETRY_LATER)
 
 
+def _unavailable(error: Exception) -> Response:
+    if isinstance(error, DatabaseUnavailable) and error.may_be_done:
+        return _unknown(error)
+    return busy("database", error)
+
+
 def _not_storable(error: BadArgument) -> Response:
-    # The models refuse such values themselves: this one is for whoever mends them.
+    # The models refuse such values: a value that reaches this is a fault in a model, which the log shows.
     logger.warning("answered 422: %s", error)
     return error_response(422, {error.parameter: ["cannot be stored"]})
 
@@ -115,7 +118,7 @@ def _timed_out(error: StatementTimeout) -> Response:
 
 def _unknown(error: CommitUnknown | DatabaseUnavailable) -> Response:
     logger.error("answered 503: %s", error)
-    # Without Retry-After: whoever repeats it blindly may have it twice.
+    # Without Retry-After: repeated without looking, the change may be stored twice.
     return error_response(503, {"database": ["was lost; the change may be stored or not, look before you repeat it"]})
 
 
@@ -127,7 +130,6 @@ def _crashed() -> Response:
 ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     RequestError: lambda error: error_response(error.status, error.errors),
     TryLater: lambda error: error_response(error.status, error.errors, RETRY_LATER),
-    InvalidToken: lambda _: error_response(401, INVALID_TOKEN),
     NotFound: _not_found,
     Conflict: lambda error: error_response(409, {error.field: TAKEN}),
     BadArgument: _not_storable,
@@ -135,7 +137,6 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     DatabaseUnavailable: _unavailable,
     StatementTimeout: _timed_out,
     CommitUnknown: _unknown,
-    PasswordsBusy: _unavailable,
     HTTPException: _http_exception,
     ClientDisconnect: lambda _: error_response(400, {"body": ["was not sent to its end"]}),
     Exception: lambda error: _unavailable(error) if is_server_unfit(error) else _crashed(),
@@ -143,13 +144,13 @@ ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
 
 
 class AnswerCrashes:
-    """ASGI middleware that answers what nothing else did, and logs it; inside CORS, so that browsers see it too."""
+    """ASGI middleware that answers and logs unexpected errors. It is inside CORS, so that browsers see the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; where it fails before it answered, the answer is 500."""
+        """Run the application. If it fails before it answers, the answer is 500."""
         started = False
 
         async def watch(message: Message) -> None:
@@ -167,7 +168,13 @@ class AnswerCrashes:
             await ANSWERS[Exception](error)(scope, receive, send)
 
 
-async def answer_error(_: Request, error: Exception) -> Response:
-    """The answer to whatever was raised below a handler."""
-    kind = next(kind for kind in type(error).__mro__ if kind in ANSWERS)
-    return ANSWERS[kind](error)
+def exception_handlers(more: Mapping[type[Exception], Callable[[Any], Response]]) -> dict[Any, Any]:
+    """Return Starlette's handlers of exceptions: those of ANSWERS, and `more` of the service's own."""
+    return {kind: _handler(answer) for kind, answer in {**ANSWERS, **more}.items()}
+
+
+def _handler(answer: Callable[[Any], Response]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(_: Request, error: Exception) -> Response:
+        return answer(error)
+
+    return handle

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from app.handlers.errors import Invalid
+from app.http.errors import Invalid
 
 BLANK = "can't be blank"
 UNSTORABLE = "must not contain a NUL character or half of a surrogate pair"

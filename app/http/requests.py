@@ -1,41 +1,34 @@
-"""Reads what a handler needs from a request, and says what is wrong with it."""
+"""Reads the parts of a request, and says what is wrong with them."""
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from app.db import Database
-from app.handlers.bodies import storable, too_long
-from app.handlers.errors import Invalid, RequestError, Unauthorized
-from app.repositories import users
-from app.security import Passwords, Tokens
+from app.http.bodies import storable, too_long
+from app.http.errors import Invalid, RequestError, Unauthorized
 
+VerifyToken = Callable[[str], int | None]
+"""Returns the id of the user that a token was issued to, None for an invalid token."""
+ViewerExists = Callable[[Database, int], Awaitable[object]]
+"""Raises NotFound("viewer") when the user with this id no longer exists."""
 MAX_BIGINT = 2**63 - 1
-# A slug has at most 300 characters of words, a hyphen and 19 digits; a user name has at most 100.
+# Longer than any text that identifies a row; a path with a longer one leads nowhere.
 MAX_PATH_TEXT = 320
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def database(request: Request) -> Database:
-    """The service's database."""
+    """Return the service's database."""
     return request.app.state.database
 
 
-def passwords(request: Request) -> Passwords:
-    """Hashes and verifies passwords."""
-    return request.app.state.passwords
-
-
-def tokens(request: Request) -> Tokens:
-    """Issues and verifies access tokens."""
-    return request.app.state.tokens
-
-
 def user_id(request: Request) -> int:
-    """The id of the user who asks; Unauthorized without a token, InvalidToken for a bad one."""
+    """Return the id of the user who asks. Raises Unauthorized without a token or for an invalid one."""
     viewer = viewer_id(request)
     if viewer is None:
         raise Unauthorized("token", "is missing")
@@ -43,24 +36,30 @@ def user_id(request: Request) -> int:
 
 
 def viewer_id(request: Request) -> int | None:
-    """The id of the user who looks, None for a stranger; InvalidToken where a token is given and bad."""
+    """Return the id of the user who asks, None without a token. Raises Unauthorized for an invalid one."""
     authorization = request.headers.get("authorization")
     if authorization is None:
         return None
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() not in {"token", "bearer"}:
         raise Unauthorized("token", "is invalid")
-    return tokens(request).verify(token.strip())
+    verify: VerifyToken = request.app.state.verify_token
+    user = verify(token.strip())
+    if user is None:
+        raise Unauthorized("token", "is invalid")
+    return user
 
 
 async def require_viewer(request: Request) -> None:
-    """NotFound("viewer") when the request comes with the token of a user who is gone."""
-    if viewer := viewer_id(request):
-        await users.get_user(database(request), user_id=viewer)
+    """Raise NotFound("viewer") when the request has the token of a user who no longer exists."""
+    exists: ViewerExists | None = request.app.state.viewer_exists
+    viewer = viewer_id(request)
+    if exists and viewer:
+        await exists(database(request), viewer)
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The JSON object in the body; 413 over the size limit, 400 for anything else but an object."""
+    """Return the JSON object in the body. Raises RequestError with 413 over the size limit, 400 for other content."""
     try:
         # No field is a number, and a float takes any number of digits in the time that they take to read.
         text = (await _read_bytes(request)).decode("utf-8-sig")
@@ -89,24 +88,24 @@ async def _read_bytes(request: Request) -> bytes:
 
 
 def path_text(request: Request, name: str) -> str:
-    """A text in the path; "", which no row has, for a longer one than any: then that row is simply not found.
+    """Return a text in the path; "", which no row has, for one that is too long: then the row is not found.
 
-    Raises Invalid where no text column could hold it.
+    Raises Invalid when no text column could hold it.
     """
     value: str = request.path_params[name]
     return _checked(name, value) if len(value) <= MAX_PATH_TEXT else ""
 
 
 def path_key(request: Request, name: str) -> int:
-    """A key in the path; 0, which no row has, for what cannot be a key: then that row is simply not found."""
+    """Return a key in the path; 0, which no row has, for anything else: then the row is not found."""
     value = request.path_params[name]
     return int(value) if _INTEGER.fullmatch(value) and int(value) <= MAX_BIGINT else 0
 
 
 def query_text(request: Request, name: str, longest: int) -> str | None:
-    """A query parameter of at most `longest` characters, None where it is absent.
+    """Return a query parameter of at most `longest` characters, None if it is absent.
 
-    Raises Invalid for a longer one, and where no text column could hold it.
+    Raises Invalid for a longer one, or one that no text column could hold.
     """
     value = request.query_params.get(name)
     if value is not None and len(value) > longest:
@@ -115,7 +114,7 @@ def query_text(request: Request, name: str, longest: int) -> str | None:
 
 
 def query_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
-    """A query parameter that is a whole number; Invalid for anything else, or outside the limits."""
+    """Return a query parameter that is a whole number. Raises Invalid for another value or one out of range."""
     value = request.query_params.get(name)
     if value is None:
         return default

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path  # pyright: ignore[reportMissingTypeStubs] - it has none
 
-from app.handlers.headers import UNFRAMED
+from app.http.headers import UNFRAMED
 
 _OWN = Path(__file__).parent / "docs_page"
 # Only what this service sends may run, and only this service is asked. swagger-ui's pictures are data.

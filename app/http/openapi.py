@@ -1,4 +1,4 @@
-"""/openapi.json: the operations, their bodies and answers, from the same declarations that the routes come from."""
+"""/openapi.json: operations, bodies and answers, from the declarations that the routes come from."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.handlers.bodies import RequestBody
-from app.handlers.operations import Operation
-from app.handlers.requests import MAX_BIGINT
+from app.http.api import Api
+from app.http.bodies import RequestBody
+from app.http.operations import Operation
 
 Schema = dict[str, Any]
+_TEXT: Schema = {"schema": {"type": "string", "minLength": 1}}
 
 REFUSALS = {
     400: "The body is not a JSON object.",
@@ -33,33 +34,8 @@ ERRORS: Schema = {
     },
 }
 
-
-ABOUT = """
-The [RealWorld](https://docs.realworld.show) API, and what it leaves out: cursors, an export, health.
-
-To send what needs a token: run **POST /api/users** (or **/api/users/login**, for an account that there is), copy the
-value of `token` from its answer, press **Authorize** and paste it. A lock marks the operations that take a token.
-
-Lists tell in their `Link` header where they go on. The description for machines is [openapi.json](openapi.json).
-""".strip()
-# What the path can hold; a longer value names nothing.
-PATH_PARAMETERS: dict[str, Schema] = {
-    "id": {
-        "description": "The number of the comment.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_BIGINT},
-    },
-    "slug": {
-        "description": "The article's `slug`, from the answer to publishing it or from a list.",
-        "schema": {"type": "string", "minLength": 1},
-    },
-    "username": {
-        "description": "The account's name.",
-        "schema": {"type": "string", "minLength": 1},
-        "example": "ann",
-    },
-}
 LINK: Schema = {
-    "description": 'Where the list goes on, `</api/articles?cursor=…>; rel="next"`; absent on the last page.',
+    "description": 'Where the list goes on, `<…?cursor=…>; rel="next"`; absent on the last page.',
     "schema": {"type": "string"},
 }
 RETRY_AFTER: Schema = {
@@ -68,15 +44,15 @@ RETRY_AFTER: Schema = {
 }
 
 
-def openapi_document(title: str, version: str, operations: Sequence[Operation]) -> Schema:
-    """The OpenAPI 3.1 document of these operations."""
+def openapi_document(version: str, api: Api, operations: Sequence[Operation]) -> Schema:
+    """Return the OpenAPI 3.1 document of these operations; `api` has its title and texts."""
     schemas = _schemas(operations)
     paths: dict[str, Schema] = {}
     for operation in operations:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, api)
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version, "description": ABOUT},
+        "info": {"title": api.title, "version": version, "description": api.about},
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
@@ -86,20 +62,19 @@ def openapi_document(title: str, version: str, operations: Sequence[Operation]) 
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The `token` from the answer to registering or logging in. It is sent as"
-                    " `Authorization: Bearer …`; `Token …`, as RealWorld's front ends send it, is taken, too.",
+                    "description": "Sent as `Authorization: Bearer …`; `Token …` is accepted, too.",
                 }
             },
         },
     }
 
 
-def _operation(operation: Operation) -> Schema:
+def _operation(operation: Operation, api: Api) -> Schema:
     entry: Schema = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "parameters": _parameters(operation),
+        "parameters": _parameters(operation, api),
         "responses": _responses(operation),
     }
     if operation.body:
@@ -115,9 +90,9 @@ def _operation(operation: Operation) -> Schema:
     return entry
 
 
-def _parameters(operation: Operation) -> list[Schema]:
+def _parameters(operation: Operation, api: Api) -> list[Schema]:
     in_path = [
-        {"name": name, "in": "path", "required": True, **PATH_PARAMETERS[name]}
+        {"name": name, "in": "path", "required": True, **api.path_parameters.get(name, _TEXT)}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
     in_query = [
@@ -172,7 +147,7 @@ def _envelope(name: str, model: type[object]) -> Schema:
 
 
 def _schemas(operations: Sequence[Operation]) -> Schema:
-    """The JSON schemas of everything that goes in and comes out."""
+    """Return the JSON schemas of all bodies and answers."""
     bodies = {operation.body[1] for operation in operations if operation.body}
     answers = {operation.answer for operation in operations if operation.answer}
     adapters = [(each.__name__, "validation", TypeAdapter[object](each)) for each in bodies]

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from app.db import Database
-from app.handlers.disconnect import PATIENCE, CancelAbandoned
+from app.http.disconnect import PATIENCE, CancelAbandoned
 
 SLEEPING = """
     select count(*) from pg_stat_activity

@@ -1,4 +1,4 @@
-"""What the API can do: each operation is a route and an entry of /openapi.json, written down once."""
+"""Operations: each is a route and an entry of /openapi.json, declared once."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.handlers.bodies import RequestBody
-from app.handlers.errors import Invalid
-from app.handlers.requests import require_viewer
+from app.http.bodies import RequestBody
+from app.http.errors import Invalid
+from app.http.requests import require_viewer
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -27,10 +27,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path: who answers it, and what goes in and comes out.
+    """One method of one path: its handler, and what goes in and comes out.
 
-    `body` is the envelope's name and the object inside it; `answer` is a TypedDict, None for no content; `refusals` are
-    the statuses it may answer besides, 401 and 422 understood where there is a viewer, a body or a parameter.
+    `body` is the envelope's name and the object inside it. `answer` is a TypedDict, None for no content. `refusals` are
+    its other statuses, without 401 and 422, which follow from a viewer, a body or a parameter.
     """
 
     method: str
@@ -44,11 +44,11 @@ class Operation:
     query: tuple[Parameter, ...] = ()
     refusals: tuple[int, ...] = ()
     media_types: tuple[str, ...] = ("application/json",)
-    """The first is of lines or documents of `answer`; any other is text."""
+    """The first one has lines or documents of `answer`; the others are text."""
 
     @property
     def id(self) -> str:
-        """The contract's operationId: the handler's name in camel case, `GetArticlesFeed`."""
+        """The operationId: the handler's name in camel case, `ListNotes`."""
         return "".join(word.title() for word in self.handler.__name__.split("_"))
 
     @property
@@ -58,7 +58,7 @@ class Operation:
 
 
 def routes(operations: Sequence[Operation]) -> list[Route]:
-    """One route for each path, so that a method which is not allowed is answered with all those that are."""
+    """Return one route for each path, so that the answer to another method lists the allowed ones."""
     by_path = sorted(operations, key=lambda operation: ("{" in operation.path, operation.path))
     return [_route(path, list(group)) for path, group in groupby(by_path, key=lambda operation: operation.path)]
 
@@ -72,7 +72,7 @@ def _route(path: str, operations: list[Operation]) -> Route:
         try:
             return await handlers[request.method](request)
         except Invalid:
-            # Who asks comes before what they ask, and no statement may have looked at the viewer yet.
+            # A missing viewer comes before an invalid request, and no statement may have looked at the viewer yet.
             await require_viewer(request)
             raise
 

@@ -1,0 +1,1 @@
+"""The commands of `python -m app`, a module for each; `command` in it is click's."""
