@@ -46,14 +46,19 @@ async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
         app.state.passwords.close()
 
 
+OPERATIONS = [
+    *users.operations,
+    *profiles.operations,
+    *articles.operations,
+    *export.operations,
+    *comments.operations,
+    *favorites.operations,
+    *tags.operations,
+]
 API = Api(
     title="Conduit on Bindery",
     about=_ABOUT,
-    operations=[
-        operation
-        for resource in (users, profiles, articles, export, comments, favorites, tags)
-        for operation in resource.operations
-    ],
+    operations=OPERATIONS,
     path_parameters=_PATH_PARAMETERS,
     answers={PasswordsBusy: lambda error: busy("password", error)},
     viewer_exists=users.viewer_exists,

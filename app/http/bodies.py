@@ -2,9 +2,19 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from datetime import date, datetime
+from typing import Annotated, Any, ClassVar, TypeVar
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
@@ -62,6 +72,35 @@ def required(value: str) -> str:
     return value
 
 
+def _parsed(parse: Callable[[str], Any], problem: str) -> BeforeValidator:
+    def convert(value: object) -> Any:
+        try:
+            return parse(value) if isinstance(value, str) else parse("")
+        except ValueError:
+            raise PydanticCustomError("text_format", problem) from None  # pyright: ignore[reportArgumentType] - a constant
+
+    return BeforeValidator(convert)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("without a time zone")
+    return moment
+
+
+Day = Annotated[date, _parsed(date.fromisoformat, "must be a date: YYYY-MM-DD")]
+"""A date, as text in JSON."""
+Moment = Annotated[datetime, _parsed(_moment, "must be a time with its zone: 2026-01-31T12:00:00Z")]
+"""A moment with a time zone, as text in JSON."""
+Id = Annotated[UUID, _parsed(UUID, "must be a UUID")]
+"""A UUID, as text in JSON."""
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+"""A whole number that an `integer` column holds."""
+BigInteger = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that a `bigint` column holds."""
+Float = Annotated[float, Field(allow_inf_nan=False)]
+"""A number that a `double precision` column holds."""
 STORABLE = Rule(storable, pattern=NO_NUL)
 REQUIRED = Rule(required, pattern=NOT_BLANK)
 
@@ -104,6 +143,12 @@ def _sentence(detail: ErrorDetails) -> str:
         "list_type": lambda: "must be a list",
         "too_long": lambda: f"has too many entries (at most {limits['max_length']})",
         "model_type": lambda: "must be an object",
+        "int_type": lambda: "must be a whole number",
+        "float_type": lambda: "must be a number",
+        "finite_number": lambda: "must be a finite number",
+        "bool_type": lambda: "must be true or false",
+        "greater_than_equal": lambda: f"must be at least {limits['ge']}",
+        "less_than_equal": lambda: f"must be at most {limits['le']}",
     }
     return sentences.get(kind, lambda: detail["msg"])()
 

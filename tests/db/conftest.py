@@ -41,6 +41,6 @@ def write_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     def write(text: str) -> Queries:
         path = tmp_path / "things.sql"
         path.write_text(text, encoding="utf-8")
-        return Queries(path, conflicts={"books_title_key": "title"})
+        return Queries(path, conflicts={"books_title_key": "title"}, references={"known_reader": "reader"})
 
     return write

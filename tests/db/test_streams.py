@@ -358,10 +358,16 @@ async def test_what_only_the_servers_types_tell_is_refused_by_a_stream_as_well(
 async def test_what_a_stream_refers_to_may_be_gone_before_its_first_row(
     db: Database, write_queries: WriteQueries
 ) -> None:
-    from app.repositories.articles import stream_articles
+    await db.execute(
+        "create function known_reader() returns boolean language plpgsql as $$ begin"
+        " raise foreign_key_violation using constraint = 'known_reader', message = 'no such reader'; end $$"
+    )
 
-    with pytest.raises(NotFound, match="viewer not found"):
-        async with stream_articles(db, viewer_id=7):
+    @write_queries("-- name: stream_things\nselect 1 where known_reader()").bind
+    def stream_things(db: Executor) -> Numbers: ...
+
+    with pytest.raises(NotFound, match="reader not found"):
+        async with stream_things(db):
             pass
     await settled(db)
 

@@ -22,7 +22,7 @@ from app.db import (
     TooManyRows,
     TransactionAborted,
 )
-from app.security import InvalidToken, PasswordsBusy
+from app.security import PasswordsBusy
 from app.settings import Settings
 from tests.db.pools import until
 from tests.documented import fields_at_fault, outcome
@@ -91,7 +91,6 @@ RAISED: list[tuple[Exception, int]] = [
     (CommitUnknown(MESSAGE), 503),
     (StatementTimeout(MESSAGE), 504),
     (BadArgument("create_user", "username", MESSAGE), 422),
-    (InvalidToken(MESSAGE), 401),
     (BindingError(MESSAGE), 500),
     (TooManyRows(MESSAGE), 500),
     (TransactionAborted(MESSAGE), 500),
