@@ -91,7 +91,7 @@ def test_up_and_down_and_up_again_gives_the_same_schema(empty_database: str) -> 
     assert schema(empty_database) == []
     apply_migrations(empty_database)
 
-    assert len(first) > 50
+    assert any("commit_tokens" in line for line in first)
     assert schema(empty_database) == first
 
 
@@ -123,9 +123,9 @@ def test_the_state_names_each_migration_and_when_it_came(empty_database: str) ->
 
     assert [state.id for state in states] == migration_ids()
     assert [state.applied for state in states] == [True] * (len(states) - 1) + [False]
-    first = states[0].applied_at
-    assert first is not None
-    assert abs(datetime.now(UTC) - first) < timedelta(hours=1)
+    for state in states[:-1]:
+        assert state.applied_at is not None
+        assert abs(datetime.now(UTC) - state.applied_at) < timedelta(hours=1)
 
 
 def test_asking_for_the_state_writes_nothing(empty_database: str) -> None:

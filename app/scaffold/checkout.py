@@ -1,5 +1,6 @@
 """The checkout that the scaffold changes: what git says of it, and the names that are allowed in it."""
 
+import builtins
 import keyword
 import re
 import subprocess
@@ -26,11 +27,13 @@ class ScaffoldError(Exception):
 
 
 def check_name(name: str, what: str) -> None:
-    """Raise ScaffoldError unless the name is lower case, and reserved neither by Python nor by SQL."""
+    """Raise ScaffoldError unless the name is lower case, and used neither by Python nor by SQL."""
     if not _NAME.fullmatch(name):
         raise ScaffoldError(f"{what} {name!r}: use lower-case letters, digits and single underscores, a letter first")
     if keyword.iskeyword(name) or keyword.issoftkeyword(name):
         raise ScaffoldError(f"{what} {name!r}: Python reserves this word; choose another")
+    if hasattr(builtins, name):
+        raise ScaffoldError(f"{what} {name!r}: Python has a built-in function of this name; choose another")
     if name in _SQL_WORDS:
         raise ScaffoldError(f"{what} {name!r}: SQL reserves this word; choose another")
 

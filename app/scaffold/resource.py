@@ -92,6 +92,8 @@ class _Values:
         self.names = {
             "table": table,
             "one": one,
+            "an": "an" if one[0] in "aeiou" else "a",
+            "An": "An" if one[0] in "aeiou" else "A",
             "title": table.replace("_", " ").capitalize(),
             "Row": _class_name(one),
             "Rows": _class_name(table),
