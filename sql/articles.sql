@@ -2,7 +2,7 @@
 
 -- fragment: article_columns
 -- An article as the viewer sees it, without its body; a stranger (null) favors and follows nothing.
--- check: null :viewer_id, because a stranger favors and follows nothing
+-- check: null :viewer_id, because a stranger favors nothing
 articles.id as key,
 articles.slug,
 articles.title,
@@ -16,12 +16,7 @@ exists (
     select from favorites where favorites.article_id = articles.id and favorites.user_id = :viewer_id
 ) as favorited,
 (select count(*) from favorites where favorites.article_id = articles.id) as favorites_count,
-authors.username as "author.username",
-authors.bio as "author.bio",
-authors.image as "author.image",
-exists (
-    select from follows where follows.follower_id = :viewer_id and follows.followed_id = authors.id
-) as "author.following"
+-- include: profiles.author_columns
 
 -- fragment: articles_on_page
 -- The articles that the list put on its page, newest first. As an array their number is a constant to the planner (ten),

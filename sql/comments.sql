@@ -2,17 +2,11 @@
 
 -- fragment: comment_columns
 -- A comment as the viewer sees it.
--- check: null :viewer_id, because a stranger follows nobody
 comments.id,
 comments.created_at,
 comments.updated_at,
 comments.body,
-authors.username as "author.username",
-authors.bio as "author.bio",
-authors.image as "author.image",
-exists (
-    select from follows where follows.follower_id = :viewer_id and follows.followed_id = authors.id
-) as "author.following"
+-- include: profiles.author_columns
 
 -- name: create_comment
 -- A comment by the viewer; the new row stands in for the table, so that it reads like every other comment.

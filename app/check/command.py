@@ -19,11 +19,13 @@ from app.check.postgres.describe import describe
 from app.check.postgres.schema import load_schema
 from app.check.postgres.scratch import ScratchError, scratch_database
 from app.check.printing import print_problems, print_report
-from app.check.project import Project, check_offline, check_on_server, lock_problems, release_problems
+from app.check.project import Project, check_offline, check_on_server, lock_problem, release_problems
 from app.check.python.bound_functions import bound_files, checked_text
 from app.check.python.generation import given_parameters, python_source
+from app.check.rules.existing_rows import fitting_row
 from app.check.rules.problems import Problem
 from app.db.errors import BindingError, SQLFileError
+from app.db.sql.file import load_statements
 from app.db.sql.places import shown
 from app.db.sql.statement import Statement
 
@@ -70,9 +72,9 @@ def check_command(project: Project) -> click.Command:
                 started = time.perf_counter()
                 _finish(check_offline(project, modules), console, started)
             elif described is not None:
-                statement = _statement(modules, described)
+                statement = _statement(project, modules, described)
                 with _database(project, server) as dsn:
-                    click.echo(asyncio.run(_describe(dsn, statement)), nl=False)
+                    click.echo(asyncio.run(_describe(dsn, statement, modules)), nl=False)
             elif against is not None:
                 lock = read_lock(against)
                 with _database(project, server) as dsn:
@@ -108,7 +110,9 @@ def _check(
     with _database(project, server) as dsn:
         report = asyncio.run(check_on_server(project, dsn, modules))
     if not writes_lock:
-        report.others.extend(lock_problems(project, report))
+        # While there are other problems, the lock file will change with their solutions.
+        if not report.problems and (problem := lock_problem(project, report)):
+            report.others.append(problem)
     elif len(report.described) == len(report.queries):
         project.lock.write_text(lock_text(report.described), encoding="utf-8")
     else:
@@ -152,10 +156,12 @@ def _finish_problems(problems: Sequence[Problem], console: Console, queries: int
         raise click.exceptions.Exit(1)
 
 
-def _statement(modules: Sequence[ModuleType], name: str) -> Statement:
-    files = [queries for module in modules for queries in bound_files(module)]
+def _statement(project: Project, modules: Sequence[ModuleType], name: str) -> Statement:
+    """Return the statement of this name, of any SQL file of the project, bound or not."""
+    paths = {queries.path.resolve() for module in modules for queries in bound_files(module)}
+    paths.update(path.resolve() for path in project.sql.glob("*.sql"))
     statements = {
-        f"{file.path.stem}.{name}": statement for file in files for name, statement in file.statements.items()
+        f"{path.stem}.{each}": statement for path in sorted(paths) for each, statement in load_statements(path).items()
     }
     if name not in statements:
         near = difflib.get_close_matches(name, statements, n=1)
@@ -163,7 +169,7 @@ def _statement(modules: Sequence[ModuleType], name: str) -> Statement:
     return statements[name]
 
 
-async def _describe(dsn: str, statement: Statement) -> str:
+async def _describe(dsn: str, statement: Statement, modules: Sequence[ModuleType]) -> str:
     connection = await asyncpg.connect(dsn)
     try:
         schema, text = await load_schema(connection), checked_text(statement)[0]
@@ -176,4 +182,4 @@ async def _describe(dsn: str, statement: Statement) -> str:
         raise SQLFileError(statement.locate(0).report(f"the driver cannot read a type of it: {error}")) from None
     finally:
         await connection.close()
-    return python_source(statement, description)
+    return python_source(statement, description, fitting_row(modules, description.columns))

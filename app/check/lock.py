@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from app.check.postgres.lineage import Lineage
 from app.check.postgres.proofs.absence import Absence
 from app.check.postgres.server_types import ServerType
 from app.check.python.bound_functions import BoundFunction, checked_text
-from app.check.rules.problems import Problem
 from app.db.sql.places import Place, Source
 
 _NOT_NULL = " not null"
@@ -91,26 +90,15 @@ def read_lock(path: Path) -> Lock:
     return Lock(path, Source(path, text), entries, raw["queries"])
 
 
-def stale_entries(lock: Lock, current: str) -> Iterator[Problem]:
-    """The queries of which the lock file does not say what lock_text() says now."""
+def stale_entries(lock: Lock, current: str) -> list[str]:
+    """Return the queries for which the lock file differs from the text that lock_text() returned, sorted."""
     now: Mapping[str, Any] = json.loads(current)["queries"]
-    for name in sorted({*now, *lock.raw}):
-        if name not in now:
-            yield _stale(lock, name, f"the lock file has {name}, which is no longer bound")
-        elif name not in lock.raw:
-            yield _stale(lock, name, f"the lock file does not have {name}")
-        elif now[name] != lock.raw[name]:
-            changed = [key for key in now[name] if now[name][key] != lock.raw[name].get(key)]
-            yield _stale(lock, name, f"the lock file is older than {name}: {', '.join(changed)} changed")
+    return sorted(name for name in {*now, *lock.raw} if now.get(name) != lock.raw.get(name))
 
 
 def statement_text(signature: BoundFunction) -> str:
     """The text that is checked, without the statement's name at the end."""
     return checked_text(signature.query.statement)[0].removesuffix(f" /* {signature.name} */")
-
-
-def _stale(lock: Lock, query: str, message: str) -> Problem:
-    return Problem(query, lock.place(query), message, "run `check --lock` and commit the file")
 
 
 def _entry(signature: BoundFunction, description: Description) -> dict[str, Any]:

@@ -16,6 +16,10 @@ from app.check.release import check_release
 from app.check.rules.exemptions import Exemptions
 from app.check.rules.problems import Problem
 from app.check.rules.unused import missing_rollbacks, unbound_files, unbound_statements, unknown_constraints
+from app.db.sql.places import shown
+
+# How many queries are named for which the lock file is out of date.
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,20 @@ def check_offline(project: Project, modules: Sequence[ModuleType]) -> Report:
     return Report(queries, others)
 
 
-def lock_problems(project: Project, report: Report) -> list[Problem]:
-    """Where the lock file differs from what was found."""
+def lock_problem(project: Project, report: Report) -> Problem | None:
+    """Return one problem, of one line, if the lock file differs from what was found; None if it does not."""
     try:
-        stale = list(stale_entries(read_lock(project.lock), lock_text(report.described)))
+        stale = stale_entries(read_lock(project.lock), lock_text(report.described))
     except LockError as error:
-        return [Problem("", None, str(error))]
+        return Problem("", None, str(error))
     # What PostgreSQL refuses is reported already, and has no entry.
     refused = {checked.signature.name for checked in report.queries if checked.description is None}
-    return [problem for problem in stale if problem.query not in refused]
+    stale = [name for name in stale if name not in refused]
+    if not stale:
+        return None
+    more = f" and {len(stale) - _NAMED} more" if len(stale) > _NAMED else ""
+    told = f"{shown(project.lock)} is older than {', '.join(stale[:_NAMED])}{more}"
+    return Problem("", None, f"{told}: run `check --lock` and commit the file")
 
 
 def _others(

@@ -47,21 +47,21 @@ async def get_profile_by_username(request: Request) -> Response:
     """Get a profile."""
     viewer, username = viewer_id(request), path_text(request, "username")
     profile = await profiles.get_profile(database(request), username=username, viewer_id=viewer)
-    return _profile_response(profile)
+    return _profile_response(profile.author)
 
 
 async def follow_user_by_username(request: Request) -> Response:
     """Follow a user."""
     follower, username = user_id(request), path_text(request, "username")
     profile = await profiles.follow(database(request), username=username, viewer_id=follower)
-    return _profile_response(profile)
+    return _profile_response(profile.author)
 
 
 async def unfollow_user_by_username(request: Request) -> Response:
     """Unfollow a user."""
     follower, username = user_id(request), path_text(request, "username")
     profile = await profiles.unfollow(database(request), username=username, viewer_id=follower)
-    return _profile_response(profile)
+    return _profile_response(profile.author)
 
 
 async def get_users(request: Request) -> Response:
@@ -71,7 +71,7 @@ async def get_users(request: Request) -> Response:
         database(request), after=asked.after, limit=asked.rows_to_fetch, viewer_id=viewer
     )
     page = page_of(request, asked, found)
-    answer: ManyProfiles = {"users": [profile_json(profile) for profile in page.rows]}
+    answer: ManyProfiles = {"users": [profile_json(each.author) for each in page.rows]}
     return json_response(answer, headers=page.headers)
 
 

@@ -28,14 +28,21 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedProfile(Profile):
-    """A profile in a list, and the key that the next page starts after."""
+class Seen:
+    """A user in the role in which every statement shows one: the author."""
+
+    author: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProfile(Seen):
+    """A profile in a list, and the key that the next page begins after."""
 
     key: int
 
 
 @queries.bind
-async def get_profile(db: Executor, *, username: str, viewer_id: int | None) -> Profile:
+async def get_profile(db: Executor, *, username: str, viewer_id: int | None) -> Seen:
     """The profile of `username`; NotFound("profile") when there is none, NotFound("viewer") when the viewer is gone."""
     ...
 
@@ -47,12 +54,12 @@ async def list_profiles(db: Executor, *, after: int, limit: int, viewer_id: int 
 
 
 @queries.bind
-async def follow(db: Executor, *, viewer_id: int, username: str) -> Profile:
+async def follow(db: Executor, *, viewer_id: int, username: str) -> Seen:
     """The profile of `username`, whom the viewer follows from now on; NotFound as get_profile."""
     ...
 
 
 @queries.bind
-async def unfollow(db: Executor, *, viewer_id: int, username: str) -> Profile:
+async def unfollow(db: Executor, *, viewer_id: int, username: str) -> Seen:
     """The profile of `username`, whom the viewer does not follow any more; NotFound as get_profile."""
     ...

@@ -57,8 +57,20 @@ def test_a_problem_is_printed_and_is_exit_code_1(right: Planted) -> None:
         "  To mend it      declare it `str | None`, or cast the column",
         "",
     ]
-    assert "the lock file is older than people.get_name: promises changed" in result.output
-    assert "1 query, 2 problems, 0 exemptions" in result.output
+    assert "lock.json" not in result.output
+    assert "1 query, 1 problem, 0 exemptions" in result.output
+
+
+def test_a_lock_file_that_is_out_of_date_is_one_line(right: Planted) -> None:
+    assert run(right, "--lock").exit_code == 0
+    right.schema += "alter table people alter name drop not null;"
+    right.write(GET_NAME, bound("get_name, id: int", "str | None"))
+
+    result = run(right)
+
+    assert result.exit_code == 1
+    [line] = [line for line in result.output.splitlines() if "lock.json" in line]
+    assert line == "error: sql/lock.json is older than people.get_name: run `check --lock` and commit the file"
 
 
 def test_a_warning_fails_the_build_too(right: Planted) -> None:
@@ -252,3 +264,27 @@ def test_the_scratch_database_is_dropped_whatever_happens(right: Planted) -> Non
     with psycopg.connect(right.server_dsn) as connection:
         row = connection.execute("select count(*) from pg_database where datname = %s", used).fetchone()
     assert used and row == (0,)
+
+
+def test_a_statement_of_a_file_that_no_module_binds_can_be_described(right: Planted) -> None:
+    (right.folder / "sql/pets.sql").write_text("-- name: count_pets\nselect count(*) as pets from pets;\n")
+
+    assert "async def count_pets(db: Executor) -> int:" in run(right, "--describe", "pets.count_pets").output
+
+
+def test_describe_offers_a_row_type_that_fits(right: Planted) -> None:
+    person = "@dataclass(frozen=True, slots=True)\nclass Person:\n    id: int\n    nick: str | None\n\n\n"
+    find = "-- name: find_person\nselect id, nick from people where id = :id;\n"
+    right.write(find, person + bound("find_person, id: int", "Person | None"))
+    (right.folder / "sql/others.sql").write_text(
+        "-- name: list_others\nselect nick, id from people where id <> :id;\n"
+        "-- name: list_names\nselect name as nick, id from people where id <> :id;\n"
+    )
+
+    fitting = run(right, "--describe", "others.list_others").output
+    other = run(right, "--describe", "others.list_names").output
+
+    assert f"from {right.modules[-1].__name__} import Person" in fitting
+    assert "list[Person]" in fitting
+    assert "@dataclass" not in fitting
+    assert "@dataclass" in other

@@ -5,7 +5,7 @@ import pytest
 
 from app.check.checks import Report
 from app.check.lock import LockError, lock_text, read_lock
-from app.check.project import check_offline, lock_problems
+from app.check.project import check_offline, lock_problem
 from tests.check.planting import Planted, bound
 
 SQL = """\
@@ -115,7 +115,7 @@ def test_the_order_of_the_queries_does_not_matter(moody: Planted) -> None:
 
 
 def test_a_lock_that_is_up_to_date_is_no_problem(moody: Planted) -> None:
-    assert lock_problems(moody.project, locked(moody)) == []
+    assert lock_problem(moody.project, locked(moody)) is None
 
 
 def test_a_lock_that_is_older_than_a_query_names_it(moody: Planted) -> None:
@@ -124,23 +124,16 @@ def test_a_lock_that_is_older_than_a_query_names_it(moody: Planted) -> None:
     changed = SQL.replace("-- name: rename", "-- name: name_anew")
     moody.write(changed, FUNCTIONS.replace("def rename", "def name_anew"), options=OPTIONS)
 
-    problems = lock_problems(moody.project, moody.check_again())
+    problem = lock_problem(moody.project, moody.check_again())
 
-    assert [problem.message for problem in problems] == [
-        "the lock file is older than people.get_person: columns changed",
-        "the lock file does not have people.name_anew",
-        "the lock file has people.rename, which is no longer bound",
-    ]
-    assert str(problems[0]).startswith(
-        "sql/lock.json:3:5: error: the lock file is older than people.get_person: columns changed\n"
-        '    "people.get_person": {\n'
-        "    ^\n"
-        "  To mend it      run `check --lock` and commit the file"
+    assert str(problem) == (
+        "error: sql/lock.json is older than people.get_person, people.name_anew, people.rename:"
+        " run `check --lock` and commit the file"
     )
 
 
 def test_a_missing_lock_is_a_problem(moody: Planted) -> None:
-    (problem,) = lock_problems(moody.project, moody.check_again())
+    problem = lock_problem(moody.project, moody.check_again())
 
     assert str(problem) == f"error: {moody.project.lock} is missing; `check --lock` writes it"
 
@@ -228,4 +221,4 @@ def test_a_statement_that_postgresql_refuses_is_not_called_unbound(moody: Plante
     report = moody.check_again()
 
     assert [problem.query for problem in report.problems] == ["people.get_person"]
-    assert lock_problems(moody.project, report) == []
+    assert lock_problem(moody.project, report) is None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,22 @@ async def test_without_reload_a_changed_file_changes_nothing(db: Database, write
 
     rewrite(queries, "-- name: get_one\nselect 2")
     assert await get_one(db) == 1
+
+
+async def test_a_change_in_an_included_file_takes_effect(db: Database, write_queries: WriteQueries) -> None:
+    others = Path("others.sql")
+    others.write_text("-- fragment: number\n1\n")
+    queries = write_queries("-- name: get_one\nselect\n-- include: others.number\n")
+
+    @queries.bind
+    async def get_one(db: Executor) -> int: ...
+
+    reload_on_change(queries)
+    assert await get_one(db) == 1
+    others.write_text("-- fragment: number\n2\n")
+    at = next(_later)
+    os.utime(others, (at, at))
+    assert await get_one(db) == 2
 
 
 async def test_a_stream_is_reloaded_too(db: Database, write_queries: WriteQueries) -> None:

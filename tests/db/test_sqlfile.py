@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -480,3 +481,89 @@ def test_every_character_stems_from_the_same_character_of_the_file(
         origin = characters[statement.locate(offset)]
         # A space can stand for a comment.
         assert character.isspace() or character == origin or (character, origin) in OF_PLACEHOLDERS
+
+
+AUTHORS = """
+-- fragment: author_columns
+authors.name as "author.name",
+-- check: not null author.name, because every author has one
+:viewer_id::int as "author.viewer"
+
+-- name: get_author
+select
+    -- include: author_columns
+from authors;
+"""
+BOOKS = """
+-- name: get_book
+select
+    title,
+    -- include: authors.author_columns
+from books where id = :id;
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two files, one of which includes from the other."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "authors.sql").write_text(AUTHORS)
+    (tmp_path / "books.sql").write_text(BOOKS)
+    return tmp_path
+
+
+def test_a_fragment_of_another_file_is_included(folder: Path) -> None:
+    book = load_statements(folder / "books.sql")["get_book"]
+
+    assert book.parameters == ("viewer_id", "id")
+    assert "authors.name as" in book.text
+    assert book.paths == {folder / "authors.sql", folder / "books.sql"}
+    assert [(note.text, str(note.place)) for note in book.check_notes] == [
+        ("not null author.name, because every author has one", "authors.sql:4:1")
+    ]
+    assert str(book.locate(book.text.index("authors.name"))) == "authors.sql:3:1"
+    assert str(book.locate(book.text.index("books"))) == "books.sql:6:6"
+
+
+@pytest.mark.parametrize(
+    ("include", "problem"),
+    [
+        ("authors.author_column", "there is no fragment author_column in authors.sql"),
+        ("authors.get_author", "there is no fragment get_author in authors.sql"),
+        ("people.author_columns", "there is no file people.sql beside this one"),
+        ("books.author_columns", "there is no fragment author_columns in this file"),
+        ("../authors.author_columns", "`-- include:` needs a fragment's name, or file.name for one of another file"),
+    ],
+)
+def test_a_fragment_that_another_file_does_not_have_is_refused(folder: Path, include: str, problem: str) -> None:
+    (folder / "books.sql").write_text(BOOKS.replace("authors.author_columns", include))
+
+    with pytest.raises(SQLFileError, match=f"^books.sql:5:.*{re.escape(problem)}"):
+        load_statements(folder / "books.sql")
+
+
+def test_what_is_wrong_in_an_included_file_is_shown_there(folder: Path) -> None:
+    (folder / "authors.sql").write_text(AUTHORS.replace("authors.name as", "authors.name = $1 as"))
+
+    with pytest.raises(SQLFileError, match=r"^authors.sql:3:16: placeholders have names"):
+        load_statements(folder / "books.sql")
+
+
+def test_fragments_of_two_files_cannot_include_each_other(folder: Path) -> None:
+    (folder / "authors.sql").write_text(
+        AUTHORS.replace("authors.name as", "-- include: books.titles\n authors.name as")
+    )
+    (folder / "books.sql").write_text(f"{BOOKS}\n-- fragment: titles\n-- include: authors.author_columns\n")
+
+    with pytest.raises(SQLFileError, match="includes itself: get_book -> author_columns -> titles -> author_columns"):
+        load_statements(folder / "books.sql")
+
+
+def test_a_fragment_that_only_another_file_includes_is_used(folder: Path) -> None:
+    (folder / "authors.sql").write_text(AUTHORS.replace("    -- include: author_columns", "    1"))
+
+    assert list(load_statements(folder / "authors.sql")) == ["get_author"]
+
+    (folder / "books.sql").unlink()
+    with pytest.raises(SQLFileError, match="no statement includes the fragment author_columns"):
+        load_statements(folder / "authors.sql")

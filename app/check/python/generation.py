@@ -23,11 +23,16 @@ _HEAD = "@queries.bind\n"
 _QUALIFIED = ("asyncpg", "ipaddress")
 
 
-def python_source(statement: Statement, description: Description) -> str:
-    """A module's worth of source: imports, enums, row types and the bound function.
+def python_source(statement: Statement, description: Description, existing: type | None = None) -> str:
+    """Return a module's worth of source: imports, enums, row types and the bound function.
 
-    A column that no field can be named after is a comment in its row type, which says what to do.
+    An `existing` row type is imported instead of writing one. A column that no field can be named after is a comment in
+    its row type, which says what to do.
     """
+    if existing is not None and statement.keyword != "copy":
+        function = _function(statement, description, existing.__name__)
+        imports = f"{_imports(function, has_rows=False)}\nfrom {existing.__module__} import {existing.__name__}"
+        return f"{imports}\n\n\n{function}\n"
     enums, columns = _enums(description), _row_columns(statement, description)
     rows = _RowTypes({*WRITTEN_NAMES, *enums})
     row = rows.write(_row_name(statement.name), columns) if columns else ""

@@ -40,7 +40,7 @@ class RowType:
 
     def check_types(self, infos: Mapping[str, TypeInfo]) -> None:
         """Raise BindingError when the driver reads a column as another type than its field has."""
-        hints = dict.fromkeys(infos, self.type) if self.is_scalar else dict(_annotated(self.type))
+        hints = dict.fromkeys(infos, self.type) if self.is_scalar else dict(annotated_columns(self.type))
         for name, info in infos.items():
             problem = column_problem(hints.get(name, Any), info)
             if problem:
@@ -67,7 +67,8 @@ def _columns(row_type: Any, returned: Sequence[str] = (), prefix: str = "") -> l
     return names
 
 
-def _annotated(row_type: Any, prefix: str = "") -> list[tuple[str, Any]]:
+def annotated_columns(row_type: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the columns that fill a row, nested ones as `author.name`, and the annotations of their fields."""
     found: list[tuple[str, Any]] = []
     for name, annotation in fields_of(row_type):
         nested = nested_row(annotation)
@@ -75,7 +76,7 @@ def _annotated(row_type: Any, prefix: str = "") -> list[tuple[str, Any]]:
             found.append((prefix + name, annotation))
         else:
             optional = split_optional(annotation)[1]
-            inner = _annotated(nested, f"{prefix}{name}.")
+            inner = annotated_columns(nested, f"{prefix}{name}.")
             found += [(column, each | None) for column, each in inner] if optional else inner
     return found
 
