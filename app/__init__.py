@@ -1,1 +1,3 @@
-"""Bindery: hand-written SQL bound to typed Python, and the RealWorld API served on top of it."""
+"""A service over the data layer in app.db."""
+
+__version__ = "0.1.0"

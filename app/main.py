@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from pydantic_core import to_json
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from app import __version__
 from app.db import BinderyError, Database
 from app.handlers.conduit import API  # the one line that names the example: python -m app own NAME replaces it
 from app.http.disconnect import CancelAbandoned
@@ -157,7 +157,7 @@ async def forget_tokens(database: Database) -> None:
 @cache
 def document() -> dict[str, object]:
     """Return the OpenAPI document of the service."""
-    return openapi_document(version("bindery"), API, operations())
+    return openapi_document(__version__, API, operations())
 
 
 async def openapi_json(request: Request) -> Response:

@@ -86,7 +86,7 @@ def _writes(root: Path, name: str, main: str) -> Iterator[Change]:
     title = name.replace("_", " ").capitalize()
     yield Change(root / f"app/handlers/{name}.py", template("api.py.txt", title=title))
     main = _API_LINE.sub(f"from app.handlers.{name} import API", main)
-    yield Change(root / "app/main.py", main.replace('version("bindery")', f'version("{name}")'))
+    yield Change(root / "app/main.py", main)
     yield Change(root / "README.md", template("readme.md.txt", title=title, settings=settings_table()))
     yield Change(root / "tests/handlers/__init__.py", "")
     yield Change(root / f"tests/handlers/test_{name}.py", template("test_api.py.txt", title=title))
