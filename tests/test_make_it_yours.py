@@ -44,11 +44,10 @@ def clone(tmp_path: Path) -> Path:
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     identity = {"GIT_AUTHOR_NAME": "ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "PYTHON": sys.executable}
     identity |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in identity.items() if "AUTHOR" in name}
-    done = subprocess.run(
+    return subprocess.run(
         ["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=500, check=False,
-        env={**environment(), **identity},
+        env={**environment(), **identity, "PYTHONWARNINGS": ""},
     )  # fmt: skip
-    return done
 
 
 def curl(session: str, folder: Path) -> None:
