@@ -6,7 +6,7 @@ import pytest
 
 from app.check.lock import lock_text, read_lock
 from app.check.postgres.scratch import scratch_database
-from app.check.project import check_on_server, lock_problems
+from app.check.project import check_on_server, lock_problem
 from tests.check.planting import Planted, bound
 from tests.check.test_own_queries import MODULES, PROJECT
 from tests.debian.conftest import DebianPostgres
@@ -26,7 +26,7 @@ def test_the_service_has_no_problem_on_an_older_server(debian_postgres: DebianPo
         report = asyncio.run(check_on_server(PROJECT, dsn, MODULES))
 
     assert "\n\n".join(map(str, report.problems)) == ""
-    assert lock_problems(PROJECT, report) == []
+    assert lock_problem(PROJECT, report) is None
 
 
 def test_an_older_server_plans_for_any_argument(planted: Planted) -> None:
@@ -59,4 +59,4 @@ def test_a_lock_of_an_older_server_is_the_same(planted: Planted, server_dsn: str
     newer = planted.check_again()
 
     assert set(read_lock(planted.project.lock).entries) == {"people.add", "people.get_pet"}
-    assert lock_problems(planted.project, newer) == []
+    assert lock_problem(planted.project, newer) is None

@@ -83,8 +83,4 @@ def test_the_checker_prints_what_it_shows(database_url: str) -> None:
 
     done = run("app", "check", folder=ROOT, TEST_DATABASE_URL=database_url)
 
-    lines = done.stdout.splitlines()
-    assert [lines[0], "…", lines[-1].rpartition(" in ")[0]] == [
-        *shown_output[:2],
-        shown_output[2].rpartition(" in ")[0],
-    ]
+    assert shown_output == [done.stdout.splitlines()[0], "…"]
