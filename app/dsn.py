@@ -68,7 +68,7 @@ def _split(url: str) -> tuple[str, str, str, str]:
             f"does not start with a scheme of PostgreSQL; allowed: {', '.join(s + '://' for s in SCHEMES)}"
         )
     rest, _, query = rest.partition("?")
-    # From the right: a password may hold an @ that nobody encoded, a host's name cannot.
+    # From the right: a password may contain an unencoded @, the name of a host cannot.
     login, _, address = rest.rpartition("@")
     hostlist, _, path = address.partition("/")
     if "/" in path + login or "#" in rest + query or "@" in query:

@@ -168,7 +168,7 @@ class EmbeddedPostgres:
         log = self._data / "server.log"
         command = ["start", "-w", "-t", str(START_TIMEOUT), "-D", str(self._data), "-l", str(log), "-o", options]
         try:
-            # Interrupted here, a server might be about to run that nobody could find to stop it.
+            # Interrupted here, a server might start later and could not be found to stop it.
             with signals_held(raised_after=True):
                 self._run("pg_ctl", *command)
         except EmbeddedError as error:
@@ -257,7 +257,7 @@ def _programs() -> Path:
 
 
 def _owner(data: Path) -> str | None:
-    """Whom PostgreSQL runs as: None is this user; root takes the owner of the data, or nobody for new ones."""
+    """Return the user that runs PostgreSQL: None for this one; for root the owner of the data, or `nobody`."""
     if os.geteuid() != 0:
         return None
     return data.owner() if data.exists() else "nobody"

@@ -20,7 +20,7 @@ OPTIONAL = ("password_hash", "bio", "image")
 
 
 class ImportFailed(Exception):
-    """The file was not imported, or nobody knows; the message begins with its name and, if one is wrong, the line."""
+    """The file was not imported, or may not be. The message begins with its name and the number of an invalid line."""
 
 
 class _DryRun(Exception):
@@ -32,7 +32,7 @@ async def import_users(db: Database, path: Path, *, dry_run: bool, advance: Call
 
     The header names the columns: username, email and, if wanted, password_hash, bio and image. There is no column for a
     password, so that no file with passwords ever has to exist: an account comes with the argon2 hash that another
-    system kept, or without, and then nobody can log in to it. With `dry_run` everything is tried, and taken back.
+    system kept, or without one, and then no login is possible. With `dry_run` everything is tried and rolled back.
     `advance` is told, now and then, how many more bytes of the file have been read.
     """
     lines = array("Q")

@@ -162,7 +162,7 @@ class _NotingCursor(psycopg.Cursor[Any]):
 
 
 def backend_for(dsn: str) -> BinderyBackend:
-    """A backend on the database of `dsn`; MigrationError when it cannot be reached."""
+    """A backend on the database of `dsn`. Raises MigrationError when it cannot be reached."""
     return BinderyBackend(DatabaseURI("bindery", None, None, None, None, None, {"dsn": dsn}), default_migration_table)
 
 

@@ -100,7 +100,7 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # The parser takes what follows for another protocol, whatever the server says to the offer.
+                # The parser treats what follows as another protocol, even if the server declines the offer.
                 data = self._without_offer() + data[upgrade.args[0] :]
             else:
                 return
@@ -182,7 +182,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def _works(self) -> bool:
-        """Whether the application has a request to answer, to a client that is there."""
+        """Return whether the application has a request to answer, to a client that is there."""
         running = self._running
         return running is not None and not (running.response_complete or running.disconnected)
 
@@ -206,7 +206,7 @@ class HttpProtocol(HttpToolsProtocol):
             asked.keep_alive = False
             return
         if is_body:
-            # Whatever the application still answers is not sent: it would never see the end of the request.
+            # A later answer of the application is not sent: it would never see the end of the request.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if self.cycle.response_started:

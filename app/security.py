@@ -69,7 +69,7 @@ class Passwords:
         return await self._run(lambda: _hasher.hash(_encoded(password)))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether `password` is the one that was hashed; one of more than MAX_PASSWORD characters never is.
+        """Return whether `password` is the one that was hashed; one of more than MAX_PASSWORD characters never is.
 
         None, for an account that does not exist, is False after the same work, so that the time taken tells nothing.
         Raises PasswordsBusy, and argon2's InvalidHashError or VerificationError for a hash that is not argon2's.
@@ -80,7 +80,7 @@ class Passwords:
         return await self._run(lambda: _matches(known, password)) and password_hash is not None
 
     def close(self) -> None:
-        """End the threads, after the passwords that they are on; whoever still waits is cancelled."""
+        """End the threads after their current passwords. Waiting calls are cancelled."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
@@ -113,7 +113,7 @@ class Tokens:
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
 
     def verify(self, token: str) -> int:
-        """The id of the user whom `token` was issued to; InvalidToken for anything else."""
+        """Return the id of the user that `token` was issued to. Raises InvalidToken for any other text."""
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken("the token is not of the kind issued here")
         try:
@@ -125,12 +125,12 @@ class Tokens:
 
 @functools.cache
 def unusable_hash() -> str:
-    """A hash that costs what every other does, of a password that nobody has: whoever has it cannot log in."""
+    """Return a hash of an unknown password, as costly to verify as others: an account with it cannot log in."""
     return _hasher.hash(secrets.token_bytes(16))
 
 
 def is_password_hash(text: str) -> bool:
-    """Whether this is a hash that `Passwords.verify` can read."""
+    """Return whether this is a hash that `Passwords.verify` can read."""
     try:
         extract_parameters(text)
     except InvalidHashError:
@@ -146,7 +146,7 @@ def _matches(password_hash: str, password: str) -> bool:
 
 
 def _encoded(password: str) -> bytes:
-    """The bytes to hash: one spelling for what looks alike, as NIST 800-63B asks, and no error whatever was typed."""
+    """Return the bytes to hash: one form for texts that look alike (NIST 800-63B), without an error for any input."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 

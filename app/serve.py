@@ -35,7 +35,7 @@ class ServiceError(Exception):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The address, taken but not yet listened on; ServiceError when it cannot be had."""
+    """The address, taken but not yet listened on. Raises ServiceError when it cannot be had."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0

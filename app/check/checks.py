@@ -65,7 +65,7 @@ class Report:
 async def check_query(connection: ServerConnection, schema: Schema, signature: BoundFunction) -> Checked:
     """Check one bound function against the database of this connection.
 
-    Whatever goes wrong with one query is a problem of that query.
+    Any failure is a problem of this query; the other queries are checked all the same.
     """
     try:
         return await _checked(connection, schema, signature)

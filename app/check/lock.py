@@ -52,7 +52,7 @@ class Lock:
     raw: dict[str, Any] = field(repr=False)
 
     def place(self, query: str) -> Place:
-        """Where the entry begins; the file's beginning where there is none."""
+        """Where the entry begins; the file's beginning if there is none."""
         return self.source.place(max(self.source.text.find(f'"{query}": {{'), 0))
 
     def locate(self, query: str, offset: int) -> Place:
@@ -66,7 +66,7 @@ class Lock:
 
 
 def lock_text(pairs: Iterable[tuple[BoundFunction, Description]]) -> str:
-    """The lock file of these queries: the same text whatever their order, a line for each fact."""
+    """Return the lock file of these queries: a line for each fact, independent of the order of the queries."""
     types: dict[str, Any] = {}
     queries: dict[str, Any] = {}
     for signature, description in sorted(pairs, key=lambda pair: pair[0].name):
@@ -78,7 +78,7 @@ def lock_text(pairs: Iterable[tuple[BoundFunction, Description]]) -> str:
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock file at `path`; LockError where it is missing or no lock file."""
+    """The lock file at `path`. Raises LockError when it is missing or no lock file."""
     try:
         text = path.read_text(encoding="utf-8")
         raw = json.loads(text)

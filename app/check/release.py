@@ -81,12 +81,12 @@ def _column_changes(old: Description, now: Description) -> Iterator[str]:
 
 
 def _is_known(column: ResultColumn) -> bool:
-    """Whether a null in it is none that a field without `| None` could get."""
+    """Return whether a null in it is none that a field without `| None` could get."""
     return column.never_null or (column.absence is not None and column.absence.only)
 
 
 def type_change(old: ServerType, new: ServerType, *, writes: bool) -> str | None:
-    """What Python notices when a type becomes another one; None where it is the same to it, such as a wider integer."""
+    """What Python notices when a type becomes another one; None if it is the same to it, such as a wider integer."""
     old, new = without_domain(old), without_domain(new)
     if old.kind == new.kind == "array" and old.base and new.base:
         return type_change(old.base, new.base, writes=writes)

@@ -24,7 +24,7 @@ def import_users_(file: Path, dry_run: bool) -> None:
     """Store an account for each line of a CSV FILE, all of them or none.
 
     The header names the columns: username, email and, if wanted, password_hash
-    (argon2), bio and image. Nobody can log in to an account without a hash.
+    (argon2), bio and image. An account without a hash does not allow a login.
 
     \b
     Example:

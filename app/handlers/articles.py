@@ -124,7 +124,7 @@ async def get_articles(request: Request) -> Response:
 
 
 async def get_articles_feed(request: Request) -> Response:
-    """Get articles of the authors whom one follows, newest first."""
+    """Get articles by followed authors, newest first."""
     viewer, page, db = user_id(request), page_request(request), database(request)
     asked = _page(page)
     found = await articles.list_feed(db, limit=asked.limit, offset=asked.offset, before=asked.before, viewer_id=viewer)
@@ -155,7 +155,7 @@ async def create_article(request: Request) -> Response:
 
 
 async def update_article(request: Request) -> Response:
-    """Change one's own article."""
+    """Change an article of the current user."""
     author, slug = user_id(request), path_text(request, "slug")
     body = await read_object(request)
     async with database(request).transaction() as tx:
@@ -177,7 +177,7 @@ async def update_article(request: Request) -> Response:
 
 
 async def delete_article(request: Request) -> Response:
-    """Delete one's own article."""
+    """Delete an article of the current user."""
     author, slug = user_id(request), path_text(request, "slug")
     db = database(request)
     key = await articles.get_article_key(db, slug=slug, viewer_id=author)

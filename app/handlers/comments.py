@@ -83,7 +83,7 @@ async def create_article_comment(request: Request) -> Response:
 
 
 async def delete_article_comment(request: Request) -> Response:
-    """Delete one's own comment."""
+    """Delete a comment of the current user."""
     viewer, slug, comment_id = user_id(request), path_text(request, "slug"), path_key(request, "id")
     db = database(request)
     comment = await comments.get_comment_key(db, slug=slug, comment_id=comment_id, viewer_id=viewer)

@@ -1,4 +1,4 @@
-"""Registration, login, and one's own account."""
+"""Registration, login, and the current user's account."""
 
 import unicodedata
 from collections.abc import AsyncGenerator
@@ -180,12 +180,12 @@ async def login(request: Request) -> Response:
 
 
 async def get_current_user(request: Request) -> Response:
-    """Get one's own account."""
+    """Get the current user's account."""
     return _user_response(request, await users.get_user(database(request), user_id=user_id(request)))
 
 
 async def update_current_user(request: Request) -> Response:
-    """Change one's own account."""
+    """Change the current user's account."""
     viewer = user_id(request)
     changes = parse(await read_object(request), "user", UpdateUser)
     given = changes.model_fields_set

@@ -5,7 +5,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Reading is what these methods promise (RFC 9110, 9.2.1), so stopping one half way through changes nothing. A handler
-# of any other method writes: it runs to its end, whoever waits for the answer.
+# of any other method writes: it runs to its end, even if no client waits for the answer.
 READING = frozenset({"GET", "HEAD"})
 # Most requests are answered before anyone could go away: a timer costs them next to nothing, a second task would not.
 PATIENCE = 0.05
@@ -65,7 +65,7 @@ class _Request:
             self._watcher.cancel()
 
     def withdraw_cancellation(self) -> bool:
-        """Whether the handler was cancelled here and by nobody else, which then is over."""
+        """Return whether only this request cancelled the handler, and withdraw the cancellation then."""
         return self._abandoned and self._handler is not None and self._handler.uncancel() == 0
 
     def _begin_to_watch(self) -> None:

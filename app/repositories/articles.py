@@ -90,25 +90,25 @@ class _Seen(TypedDict):
 
 @queries.bind
 async def get_article(db: Executor, *, slug: str, viewer_id: int | None) -> Article:
-    """The article with this slug; NotFound("article") without one, NotFound("viewer") when the viewer is gone."""
+    """Return the article with this slug. Raises NotFound("article") when there is none, or NotFound("viewer")."""
     ...
 
 
 @queries.bind
 async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
-    """The ids of the article and its author; NotFound as get_article."""
+    """Return the ids of the article and its author. Raises NotFound as get_article does."""
     ...
 
 
 @queries.bind
 async def lock_article(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
-    """As get_article_key; nobody else changes the article until the transaction ends."""
+    """Return the ids as get_article_key does, and lock the article until the transaction ends."""
     ...
 
 
 @queries.bind
 def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextManager[AsyncIterator[ExportedArticle]]:
-    """Every article, the oldest first; NotFound("viewer") when the viewer is gone."""
+    """Every article, the oldest first. Raises NotFound("viewer") when the viewer is gone."""
     ...
 
 
@@ -116,7 +116,7 @@ def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextMana
 async def create_article(
     db: Executor, *, viewer_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
 ) -> Article:
-    """The new article, by the viewer; NotFound("viewer") when they are gone."""
+    """The new article, by the viewer. Raises NotFound("viewer") when they are gone."""
     ...
 
 
@@ -131,7 +131,7 @@ async def update_article(
     body: str | None,
     tags: list[str] | None,
 ) -> str:
-    """The slug of the article with the changes; None changes nothing. NotFound("article") when it is gone."""
+    """Change the fields that are not None and return the slug. Raises NotFound("article") when it no longer exists."""
     ...
 
 
@@ -225,7 +225,7 @@ async def list_articles_by_filters(
 
 @queries.bind
 async def list_feed(db: Executor, *, limit: int, offset: int, before: int, viewer_id: int) -> list[ArticleSummary]:
-    """The newest articles of the authors whom the viewer follows."""
+    """Return the newest articles by authors that the viewer follows."""
     ...
 
 
@@ -263,5 +263,5 @@ async def count_articles_by_filters(
 
 @queries.bind
 async def count_feed(db: Executor, *, viewer_id: int) -> int:
-    """How many articles the authors have written whom the viewer follows."""
+    """Return how many articles there are by authors that the viewer follows."""
     ...

@@ -52,7 +52,7 @@ async def list_comments(db: Executor, *, slug: str, viewer_id: int | None) -> li
 
 @queries.bind
 async def get_comment_key(db: Executor, *, slug: str, comment_id: int, viewer_id: int) -> CommentKey:
-    """Whose comment it is; NotFound("article") when there is no article with this slug."""
+    """Whose comment it is. Raises NotFound("article") when there is no article with this slug."""
     ...
 
 

@@ -8,7 +8,7 @@ queries = Queries(SQL / "health.sql")
 
 @queries.bind
 async def list_applied_migrations(db: Executor) -> list[str]:
-    """The ids of the migrations that were applied; BindingError where there never was one."""
+    """The ids of the migrations that were applied. Raises BindingError when there never was one."""
     ...
 
 

@@ -1,4 +1,4 @@
-"""Users as other users see them, and who follows whom."""
+"""Users as other users see them, and the follows between them."""
 
 from dataclasses import dataclass
 
@@ -43,23 +43,23 @@ class ListedProfile(Seen):
 
 @queries.bind
 async def get_profile(db: Executor, *, username: str, viewer_id: int | None) -> Seen:
-    """The profile of `username`; NotFound("profile") when there is none, NotFound("viewer") when the viewer is gone."""
+    """Return the profile of `username`. Raises NotFound("profile") when there is none, or NotFound("viewer")."""
     ...
 
 
 @queries.bind
 async def list_profiles(db: Executor, *, after: int, limit: int, viewer_id: int | None) -> list[ListedProfile]:
-    """At most `limit` profiles in the order of registration, beginning after the key `after`."""
+    """Return at most `limit` profiles in the order of registration, beginning after the key `after`."""
     ...
 
 
 @queries.bind
 async def follow(db: Executor, *, viewer_id: int, username: str) -> Seen:
-    """The profile of `username`, whom the viewer follows from now on; NotFound as get_profile."""
+    """Follow `username` and return the profile. Raises NotFound as get_profile does."""
     ...
 
 
 @queries.bind
 async def unfollow(db: Executor, *, viewer_id: int, username: str) -> Seen:
-    """The profile of `username`, whom the viewer does not follow any more; NotFound as get_profile."""
+    """Stop following `username` and return the profile. Raises NotFound as get_profile does."""
     ...

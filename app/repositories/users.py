@@ -59,13 +59,13 @@ class NewAccount:
 
 @queries.bind
 async def copy_users(db: Executor, *, rows: Iterable[NewAccount] | AsyncIterable[NewAccount]) -> int:
-    """Store many accounts, all or none; BadRow says which one cannot be stored."""
+    """Store many accounts, all or none. Raises BadRow, which names the row, when one cannot be stored."""
     ...
 
 
 @queries.bind
 async def create_user(db: Executor, *, username: str, email: str, password_hash: str) -> User:
-    """The new account; Conflict("username") or Conflict("email") where one is taken."""
+    """Store and return a new account. Raises Conflict("username") or Conflict("email") when one is taken."""
     ...
 
 
@@ -77,13 +77,13 @@ async def find_account(db: Executor, *, email: str) -> Account | None:
 
 @queries.bind
 async def get_taken(db: Executor, *, user_id: int | None, username: str | None, email: str | None) -> Taken:
-    """Which of the two another account has than the one with this id; None is nobody's."""
+    """Return which of the two values belongs to an account other than this one. None belongs to no account."""
     ...
 
 
 @queries.bind
 async def get_user(db: Executor, *, user_id: int) -> User:
-    """The account with this id; NotFound("viewer") when it is gone."""
+    """The account with this id. Raises NotFound("viewer") when it is gone."""
     ...
 
 

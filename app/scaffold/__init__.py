@@ -1,1 +1,1 @@
-"""What starts a service of one's own: takes the example off, and writes new resources. No part of a running service."""
+"""Takes the example off and writes new resources. A running service does not load it."""

@@ -54,7 +54,7 @@ class ResultColumn:
 
 
 def shows_its_row(column: ResultColumn) -> bool:
-    """Whether a column of a nested row is None only where an outer join found no row; JSON null is None, too."""
+    """Return whether a column of a nested row is None only where an outer join found no row; JSON null is None, too."""
     return column.absence is not None and column.absence.only and not is_json(column.type)
 
 

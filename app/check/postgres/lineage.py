@@ -16,7 +16,7 @@ _TABLE = 0
 # A join and `excluded` list the columns that they have, whether used or not.
 _LISTS_EVERYTHING = frozenset(("joinaliasvars", "exclRelTlist"))
 
-# A view stands for the columns that it reads, be it through other views.
+# A view stands for the columns that it reads, directly or through other views.
 _DEPENDENCIES = """
 with recursive touched (class, object, part) as (
     select refclassid, refobjid, refobjsubid from pg_depend

@@ -11,7 +11,7 @@ import asyncpg
 from app.check.postgres.server_types import ServerConnection
 
 SETTINGS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_indexonlyscan")
-"""What is switched off: what is left is an index where there is one, whatever the empty tables would suggest."""
+"""What is switched off, so that an index is used if there is one, although the tables are empty."""
 
 _PLANNED = frozenset(("select", "insert", "update", "delete", "merge", "values", "with", "table", ""))
 _PASSES_LIMIT_ON = frozenset(("Limit", "Nested Loop", "Append", "Merge Append", "Result", "Subquery Scan", "LockRows"))
@@ -156,7 +156,7 @@ def _bitmap(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _narrows(bitmap: dict[str, Any], indexes: Mapping[str, Index]) -> bool:
-    """Whether a bitmap leaves out rows without reading all of an index."""
+    """Return whether a bitmap leaves out rows without reading all of an index."""
     if bitmap["Node Type"] == "Bitmap Index Scan":
         index = indexes.get(bitmap["Index Name"])
         # Of the indexes of PostgreSQL's own catalogs nothing is asked.

@@ -17,7 +17,7 @@ class Column:
     """With its table: `users.bio`."""
     not_null: bool
     fills_itself: bool
-    """Whether an insert that leaves it out may give it a value: by a default, be it its domain's, or a trigger."""
+    """Whether an insert that omits it may give it a value: by its default, its domain's default, or a trigger."""
     is_unique_by_default: bool
     """Whether that value is a new one every time."""
     generated_from: frozenset[int]
@@ -53,7 +53,7 @@ class Schema:
     """The names of all constraints and unique indexes, and of those that functions raise."""
 
     def column(self, table: int, number: int) -> Column | None:
-        """A column of a table of the user, or None where it is none, such as a system column."""
+        """A column of a table of the user, or None if it is none, such as a system column."""
         return self.tables.get(table, {}).get(number)
 
 

@@ -68,7 +68,7 @@ def forgotten_columns(tree: Node, schema: Schema) -> list[str]:
 
 
 def infers_arbiters(tree: Node) -> bool:
-    """Whether an insert says `on conflict (…)`, so that PostgreSQL looks for the index that is meant."""
+    """Return whether an insert says `on conflict (…)`, so that PostgreSQL looks for the index that is meant."""
     return any(write.on_conflict is not None and write.on_conflict.children("arbiterElems") for write in writes(tree))
 
 
@@ -84,7 +84,7 @@ def breakable_constraints(tree: Node, schema: Schema, arbiters: Collection[str] 
 
 
 def _table_writes(tree: Node, schema: Schema) -> Iterator[Write]:
-    """What is written to tables, be it through views."""
+    """Return what is written to tables, directly or through views."""
     return (_behind_view(write, schema) for write in writes(tree))
 
 
@@ -116,7 +116,7 @@ def _can_violate(write: Write, index: UniqueIndex, schema: Schema, arbiters: Col
 
 
 def _is_arbiter(conflict: Node, index: UniqueIndex, arbiters: Collection[str]) -> bool:
-    """Whether a conflict on this index is taken care of by the `on conflict` of the insert."""
+    """Return whether a conflict on this index is taken care of by the `on conflict` of the insert."""
     if constraint := conflict.number("constraint"):
         return constraint == index.constraint
     return not conflict.children("arbiterElems") or index.name in arbiters

@@ -149,7 +149,7 @@ def _unnamed(column: ResultColumn, reason: str) -> str:
 
 
 def _of_row_that_is_there(columns: Sequence[ResultColumn]) -> Sequence[ResultColumn]:
-    """The columns as the fields of a row that is None where they are null together."""
+    """The columns as the fields of a row that is None if they are null together."""
     if not are_null_together(columns):
         return columns
     return [dataclasses.replace(column, never_null=bool(column.absence and column.absence.only)) for column in columns]

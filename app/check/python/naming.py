@@ -10,7 +10,7 @@ _NO_NAME = re.compile(r"\W+|_+")
 
 
 def is_field_name(name: str) -> bool:
-    """Whether a field can have this name and keeps it: Python mangles `__x` and normalizes letters.
+    """Return whether a field can have this name and keeps it: Python mangles `__x` and normalizes letters.
 
     Of what every class has (`mro`), a dataclass would make the field's default.
     """
@@ -24,7 +24,7 @@ def is_field_name(name: str) -> bool:
 
 
 def class_name(text: str) -> str:
-    """`mood` as Mood, `audit."order state"` as AuditOrderState; a name of a class whatever the text is."""
+    """Return a valid class name for any text: Mood for `mood`, AuditOrderState for `audit."order state"`."""
     name = _identifier("".join(word.capitalize() for word in _NO_NAME.split(text)))
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"Row{name}"
 

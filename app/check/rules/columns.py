@@ -112,7 +112,7 @@ def _inner_nulls(signature: BoundFunction, filling: Filling, allowed: Exemptions
 
 
 def _needs_elements(column: ResultColumn, annotation: Any) -> bool:
-    """Whether the annotation needs an array without nulls, and it is not proved to be one."""
+    """Return whether the annotation needs an array without nulls, and it is not proved to be one."""
     of = element(annotation)
     required = of not in (None, Any) and not split_optional(of)[1]
     return required and is_array(column.type) and not column.holds_no_null

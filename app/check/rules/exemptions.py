@@ -55,7 +55,7 @@ class Exemptions:
         self.used: list[Exemption] = []
 
     def allow(self, kind: Kind, subject: str = "") -> bool:
-        """Whether this is allowed; counts the allowance as needed."""
+        """Return whether this is allowed; counts the allowance as needed."""
         matching = [exemption for exemption in self.known if (exemption.kind, exemption.subject) == (kind, subject)]
         self.used += [exemption for exemption in matching if exemption not in self.used]
         return bool(matching)

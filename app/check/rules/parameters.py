@@ -91,7 +91,7 @@ def _comparison(pair: _Pair) -> Problem:
 
 
 def _is_list_of_them(pair: _Pair) -> bool:
-    """Whether the argument is a list of what the parameter is one of: `in (:ids)`."""
+    """Return whether the argument is a list of what the parameter is one of: `in (:ids)`."""
     of = element(pair.argument.annotation)
     return of is not None and misfit(pair.parameter.type, split_optional(of)[0], writes=True) is None
 

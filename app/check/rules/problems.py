@@ -1,4 +1,4 @@
-"""What the checker finds: a problem, with the words of both sides and the change that mends it."""
+"""A problem that the checker finds, with what both sides say and the change that solves it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +11,12 @@ class Problem:
     """One thing that is wrong."""
 
     query: str
-    """The query at fault, such as `articles.list_feed`; empty where it is none of them."""
+    """The query at fault, such as `articles.list_feed`. Empty if the problem belongs to no query."""
     place: Place | None
-    """Where to look; None where the message begins with the place."""
+    """Where to look. None if the message begins with the place."""
     message: str
     mend: str = ""
-    """The change that would mend it."""
+    """The change that would solve it."""
     python: str = ""
     """What the Python says: `app/repositories/users.py:12:9: id: int`."""
     postgresql: str = ""

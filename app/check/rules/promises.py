@@ -16,7 +16,7 @@ from app.db.binding.row_fields import split_optional
 
 
 def check_rows(signature: BoundFunction, description: Description, allowed: Exemptions) -> Iterator[Problem]:
-    """Whether a function that promises at most one row has a statement that can yield two."""
+    """Return whether a function that promises at most one row has a statement that can yield two."""
     query, columns = signature.query, description.columns
     if query.cardinality not in {"one", "optional", "number"} or not columns or description.at_most_one:
         return
@@ -80,7 +80,7 @@ def _elements(signature: BoundFunction, description: Description) -> Iterator[_F
 
 
 def _is_never_none(column: ResultColumn) -> bool:
-    """Whether Python never gets None of it, be it JSON's own null."""
+    """Return whether Python never gets None from it, not even from JSON's null."""
     return column.never_null and not is_json(column.type)
 
 

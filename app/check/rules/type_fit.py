@@ -19,7 +19,7 @@ _JSON_VALUES = (dict, list, str, int, float, bool, object, type(None))
 def misfit(type_: ServerType, annotation: Any, *, writes: bool) -> str | None:
     """Why a value of the annotation cannot be written to the type, or one of the type read as the annotation.
 
-    None where it fits. Whether it can be null is another question: the annotation is one without `| None`.
+    None if it fits. Whether it can be null is another question: the annotation is one without `| None`.
     """
     alternatives = list(members(annotation))
     if type_.kind == "domain" and type_.base is not None:

@@ -24,7 +24,7 @@ _CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     OSError,
 )
-# The driver's words for the second of two concurrent operations, whatever that was.
+# The driver's words for the second of two concurrent operations.
 _OTHER = "another operation"
 
 

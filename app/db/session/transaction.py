@@ -163,7 +163,7 @@ class TransactionBlock:
 def in_transaction(session: Session) -> AbstractAsyncContextManager[None]:
     """Return a transaction for a block, or nothing if one is open: all steps run in one session and see one schema.
 
-    Whatever a statement mentions is locked when it is prepared, so that its types cannot change before the end.
+    Tables that a statement mentions are locked when it is prepared, so that their types cannot change before the end.
     """
     return nullcontext() if session.is_in_transaction() else TransactionBlock(session)
 

@@ -31,7 +31,7 @@ _SYNTAX = frozenset(
     time timestamp to treat trim union unique using values varchar when where window with xmlelement xmlforest
     """.split()
 )
-# Words that are syntax after these, and could be somebody's function elsewhere.
+# Words that are syntax after these words, and could be the name of a function elsewhere.
 _SYNTAX_AFTER = {
     "by": {"group", "order", "partition"},
     "conflict": {"on"},
@@ -41,12 +41,12 @@ _SYNTAX_AFTER = {
     "sets": {"grouping"},
     "varying": {"bit", "char", "character"},
 }
-# `f(select 1)` is no call in SQL, so a name before these is none of a function: `join (select …)`.
+# `f(select 1)` is not a call in SQL, so a name before these is not a function's: `join (select …)`.
 _QUERIES = frozenset({"select", "with", "table"})
 _STATEMENTS = frozenset({"select", "with", "values", "table", "insert", "update", "delete", "merge"})
 # After these words comes a name with columns in parentheses, not a call.
 _NAMING = frozenset({"into", "as", "with", "recursive"})
-# Any of these words in a statement may write or lock; to be sure that it reads only, it has none, in whatever role.
+# Any of these words may write or lock. A statement that certainly only reads has none of them, in any role.
 _WRITING = frozenset({"insert", "update", "delete", "merge", "into", "share", "nextval"})
 _CLOSES_SESSION = re.compile(r"\b(?:prepare|load)\b", re.IGNORECASE)
 _DROPS_STATEMENTS = re.compile(r"\b(?:discard|deallocate)\b", re.IGNORECASE)
@@ -54,14 +54,14 @@ _DROPS_STATEMENTS = re.compile(r"\b(?:discard|deallocate)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """`touches_session`: settings, locks or temporary tables may outlive it. `reads_only`: it may run twice."""
+    """`touches_session`: it may leave parameters, locks or temporary tables behind. `reads_only`: it may run twice."""
 
     touches_session: bool
     reads_only: bool
 
 
 def effects_of(sql: str, harmless: Collection[str] = ()) -> Effects:
-    """The effects of one statement; `harmless` are functions of one's own which do neither."""
+    """Return the effects of one statement. `harmless` names user-defined functions that do neither."""
     tokens = [token for token in tokenize(sql) if not token.is_gap]
     words = {token.text.lower() for token in tokens if token.kind is Kind.WORD}
     unknown = any(name not in HARMLESS_FUNCTIONS and name not in harmless for name in _calls(tokens))

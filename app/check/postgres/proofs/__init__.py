@@ -1,1 +1,1 @@
-"""What is true of every row, whatever the data: proved by PostgreSQL's own analysed tree of a statement."""
+"""Proves what is true of every row for any data, by PostgreSQL's own analysed tree of a statement."""

@@ -24,7 +24,7 @@ class AtMostOne(NamedTuple):
 
 
 async def yields_at_most_one(connection: asyncpg.Connection, text: str, parameter_types: Sequence[str]) -> AtMostOne:
-    """Whether a statement with `$1` …, of these types as format_type() names them, yields one row or none.
+    """Return whether a statement with `$1` …, of these types as format_type() names them, yields one row or none.
 
     Raises what the server says about the text, FeatureNotSupportedError for a statement that is no query.
     """
@@ -110,7 +110,7 @@ class _Query:
         table = self._tables[index - 1]
         if table.number("rtekind") == TableKind.RELATION:
             return self._keys.choose_one(table.number("relid"), index, step.conditions, single)
-        # What is calculated anew for each row of the others is not one row.
+        # What is computed again for each row of the others is not one row.
         steady = relations(self._source()) == frozenset({index}) or self._keys.is_steady(table)
         depends_on = frozenset(mentioned(list(table.fields.values())))
         return index in step.present and steady and depends_on <= single and self._yields_one(table)
@@ -139,7 +139,7 @@ class _Query:
 
 
 def _is_bounded(query: Node) -> bool:
-    """Whether a query yields at most one row whatever it reads from."""
+    """Return whether a query yields at most one row for any content of its tables."""
     if query.number("commandType") != Command.SELECT and not query.has("returningList"):
         return True
     grouped = any(query.has(name) for name in ("groupClause", "groupingSets", "setOperations"))
@@ -148,7 +148,7 @@ def _is_bounded(query: Node) -> bool:
 
 
 def _is_limited(query: Node) -> bool:
-    """Whether there is a LIMIT of one row or none, written as a number."""
+    """Return whether there is a LIMIT of one row or none, written as a number."""
     limit = query.child("limitCount")
     if limit is not None and limit.tag == "FUNCEXPR" and limit.number("funcid") == _BIGINT_OF_INTEGER:
         limit = limit.children("args")[0]

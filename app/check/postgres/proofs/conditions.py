@@ -71,9 +71,9 @@ def _where_same(sides: list[Node], catalog: Catalog) -> Iterator[Column]:
 
 
 def _compares_once(condition: Node, *, holds: bool) -> bool:
-    """Whether this result of `x = any (…)` or `x <> all (…)` takes one comparison that is not null.
+    """Return whether this result of `x = any (…)` or `x <> all (…)` takes one comparison that is not null.
 
-    Of an empty array ANY is false and ALL is true, whatever x is.
+    For an empty array ANY is false and ALL is true, for every x.
     """
     right = condition.children("args")[1]
     is_filled = right.tag == "ARRAYEXPR" and right.has("elements") and not right.flag("multidims")

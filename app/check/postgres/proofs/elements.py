@@ -30,7 +30,7 @@ class ElementProver(Prover):
         self._values = Prover(catalog)
 
     def expression(self, expression: Node, scope: Scope) -> bool:
-        """Whether the array that this is holds no null."""
+        """Return whether the array that this is holds no null."""
         if expression.tag == "VAR":
             return self.variable(expression, scope.enclosing(expression.number("varlevelsup")))
         if expression.tag in _AS_ITS_ARGUMENT:
@@ -54,11 +54,11 @@ class ElementProver(Prover):
         return False
 
     def value(self, expression: Node, scope: Scope) -> bool:
-        """Whether an expression that becomes an element is never null."""
+        """Return whether an expression that becomes an element is never null."""
         return self._values.expression(expression, scope)
 
     def expressions(self, expressions: list[Node], scope: Scope) -> bool:
-        """Whether all of these arrays hold no null."""
+        """Return whether all of these arrays hold no null."""
         return all(self.expression(expression, scope) for expression in expressions)
 
     def subquery(self, query: Node, scope: Scope) -> bool:
@@ -71,7 +71,7 @@ class ElementProver(Prover):
         return self.column(inner, 1) if type_ in self._catalog.arrays else self._values.column(inner, 1)
 
     def call(self, function: int | None, arguments: list[Node], scope: Scope) -> bool:
-        """Whether the array that a function returns holds no null."""
+        """Return whether the array that a function returns holds no null."""
         match self._catalog.functions.array_functions.get(function or 0), arguments:
             case (("string_to_array" | "regexp_split_to_array"), _):
                 return True
@@ -88,7 +88,7 @@ class ElementProver(Prover):
                 return False
 
     def aggregate(self, aggregate: Node, scope: Scope) -> bool:
-        """Whether `array_agg(…)` gathers no null; of arrays it takes none that is null."""
+        """Return whether `array_agg(…)` gathers no null; of arrays it takes none that is null."""
         name = self._catalog.functions.array_functions.get(aggregate.number("aggfnoid"))
         entries = [entry for entry in aggregate.children("args") if not entry.flag("resjunk")]
         value = entries[0].child("expr") if entries else None
@@ -100,7 +100,7 @@ class ElementProver(Prover):
 
 
 def _is_filtered(value: Node, condition: Node | None, catalog: Catalog) -> bool:
-    """Whether a FILTER leaves no row where this value, a column of the query itself, is null."""
+    """Return whether a FILTER leaves no row where this value, a column of the query itself, is null."""
     if condition is None or value.tag != "VAR" or value.number("varlevelsup"):
         return False
     return (value.number("varno"), value.number("varattno")) in non_null_columns([condition], catalog)

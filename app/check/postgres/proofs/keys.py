@@ -89,7 +89,7 @@ class Keys:
         )
 
     def is_steady(self, value: Value) -> bool:
-        """Whether evaluating this again, with the same columns, yields the same."""
+        """Return whether evaluating this again, with the same columns, yields the same."""
         for node in walk(value):
             called = {node.number(name) for name in (*_CALLS, "opno") if name in node.fields}
             if called & self.volatile or node.tag == "NEXTVALUEEXPR":
@@ -100,7 +100,7 @@ class Keys:
         return True
 
     def _fixes(self, condition: Node, part: KeyPart, index: int, single: frozenset[int]) -> bool:
-        """Whether a condition says that part of a key equals something that is the same in all rows."""
+        """Return whether a condition says that part of a key equals something that is the same in all rows."""
         if condition.tag != "OPEXPR" or (part.family, condition.number("opno")) not in self.equality:
             return False
         collation = condition.number("inputcollid")

@@ -49,7 +49,7 @@ class Prover:
         self._assumed: dict[Node, frozenset[int]] = {}
 
     def column(self, scope: Scope, column: int) -> bool:
-        """Whether a result column of a query, from 1, is never null."""
+        """Return whether a result column of a query, from 1, is never null."""
         operation = scope.query.child("setOperations")
         if operation is not None:
             return self._set_operation(operation, scope, column)
@@ -75,7 +75,7 @@ class Prover:
         return kind == SetOperation.EXCEPT and next(proofs)
 
     def _member(self, member: Node, scope: Scope, column: int, wanted: int) -> bool:
-        """Whether a column of one side is never null once it has been converted to the type of the whole."""
+        """Return whether a column of one side is never null once it has been converted to the type of the whole."""
         if member.tag != "RANGETBLREF":
             given, proved = member.numbers("colTypes")[column - 1], self._set_operation(member, scope, column)
         else:
@@ -89,7 +89,7 @@ class Prover:
         return proved and (given == wanted or (given, wanted) in self._catalog.casts)
 
     def expression(self, expression: Node, scope: Scope) -> bool:
-        """Whether an expression in this query is never null."""
+        """Return whether an expression in this query is never null."""
         if expression.tag == "VAR":
             return self.variable(expression, scope.enclosing(expression.number("varlevelsup")))
         # A grouping set nulls the whole of an expression that another set groups by.
@@ -109,7 +109,7 @@ class Prover:
         return inner.is_one_row() and self.column(inner, 1)
 
     def variable(self, variable: Node, scope: Scope) -> bool:
-        """Whether a VAR of this query is never null."""
+        """Return whether a VAR of this query is never null."""
         column = variable.number("varattno")
         # Whole rows and system columns are not looked into.
         if column <= 0 or scope.has_grouping_sets or scope.may_be_nulled(variable):
@@ -119,7 +119,7 @@ class Prover:
         return self.table_column(scope, variable.number("varno"), column)
 
     def table_column(self, scope: Scope, index: int, column: int) -> bool:
-        """Whether a column of what a query joins, both from 1, is never null in the rows that it has itself."""
+        """Return whether a column of what a query joins, both from 1, is never null in the rows that it has itself."""
         table = scope.table(index)
         match table.number("rtekind"):
             case TableKind.RELATION:
@@ -142,7 +142,7 @@ class Prover:
         return proved
 
     def relation_column(self, scope: Scope, index: int, column: int) -> bool:
-        """Whether a column of a table or view that a query joins is never null in its rows."""
+        """Return whether a column of a table or view that a query joins is never null in its rows."""
         relation = scope.table(index).number("relid")
         if index == scope.target and (relation in self._catalog.ruled or relation in self._catalog.views):
             return False
@@ -151,7 +151,7 @@ class Prover:
         return (relation, column) in self._catalog.not_null
 
     def function_column(self, table: Node, column: int) -> bool:
-        """Whether a column of a function in FROM is never null in its rows."""
+        """Return whether a column of a function in FROM is never null in its rows."""
         functions = table.children("functions")
         if table.flag("funcordinality") and column > sum(call.number("funccolcount") for call in functions):
             return True

@@ -35,7 +35,7 @@ _FIXED = {
 
 
 def result_type(expression: Node | None) -> int | None:
-    """The object id of an expression's type, or None where this does not tell."""
+    """The object id of an expression's type, or None if this does not tell."""
     if expression is None:
         return None
     if expression.tag == "COLLATEEXPR":

@@ -37,7 +37,7 @@ class Scope:
         self.has_groups = query.has("groupClause") and not self.has_grouping_sets
 
     def enclosing(self, levels: int) -> "Scope":
-        """The query so many levels further out."""
+        """Return the query this many levels further out."""
         scope = self
         for _ in range(levels):
             if scope.parent is None:
@@ -59,7 +59,7 @@ class Scope:
         return (entry for entry in entries if not entry.flag("resjunk"))
 
     def may_be_nulled(self, variable: Node) -> bool:
-        """Whether this VAR of the query can be null for another reason than the value of its column."""
+        """Return whether this VAR of the query can be null for another reason than the value of its column."""
         index = variable.number("varno")
         if index == self.target:
             # Only PostgreSQL 18 and later have `old` and `new`.
@@ -69,11 +69,11 @@ class Scope:
         return self.command == Command.MERGE or index in self._nulled
 
     def is_proved(self, variable: Node) -> bool:
-        """Whether the query's own conditions leave no row where this VAR is null."""
+        """Return whether the query's own conditions leave no row where this VAR is null."""
         return (variable.number("varno"), variable.number("varattno")) in self._proved
 
     def is_one_row(self) -> bool:
-        """Whether the query yields exactly one row whatever the data: `select 1`, or an aggregate without groups."""
+        """Whether the query always yields exactly one row: `select 1`, or an aggregate without groups."""
         query = self.query
         if self.command != Command.SELECT or query.flag("hasTargetSRFs"):
             return False

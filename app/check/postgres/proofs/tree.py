@@ -24,7 +24,7 @@ class Node:
     fields: dict[str, Value]
 
     def has(self, name: str) -> bool:
-        """Whether the field is there and holds anything but null or an empty list."""
+        """Return whether the field is there and holds anything but null or an empty list."""
         return self.fields.get(name) not in (None, [])
 
     def text(self, name: str) -> str:
@@ -37,7 +37,7 @@ class Node:
         return value
 
     def number(self, name: str) -> int:
-        """An integer, be it an object id, an index or the value of an enumeration."""
+        """Return an integer: an object id, an index or the value of an enumeration."""
         return _number(self.text(name))
 
     def flag(self, name: str) -> bool:
@@ -45,7 +45,7 @@ class Node:
         return self.text(name) == "true"
 
     def child(self, name: str) -> "Node | None":
-        """The node in this field, or None where it is empty."""
+        """The node in this field, or None if it is empty."""
         value = self._value(name)
         if value is None or isinstance(value, Node):
             return value
@@ -90,7 +90,7 @@ def parse_tree(text: str) -> Value:
 
 
 def single_query(value: Value) -> Node:
-    """The one QUERY node of a tree; TreeError where there are more or none."""
+    """The one QUERY node of a tree. Raises TreeError when there are more or none."""
     while isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, Node) and value.tag == "QUERY":
