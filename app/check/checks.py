@@ -1,4 +1,4 @@
-"""Everything that is checked of a query, and of all of them together."""
+"""Check one query in every way, and all of them together."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The command line of the checker; what it checks is passed in."""
+"""Define the command `check`; what it checks is passed in."""
 
 import asyncio
 import difflib

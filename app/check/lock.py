@@ -1,4 +1,4 @@
-"""The lock file: what PostgreSQL said of each query when it was last checked, as JSON to be committed and compared."""
+"""Write and read the lock file: what PostgreSQL said of each query at the last check, as JSON to be committed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What is checked, and the ways to check it: on a server, against a lock file, for an older release."""
+"""Check a project: on a server, against a lock file, or for an older release."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""An older release's queries, as its lock file has them, against a newer schema: what would a migration break?"""
+"""Compare a query of an older release with what PostgreSQL says of it on a newer schema."""
 
 from collections.abc import Iterator
 

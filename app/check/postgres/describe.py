@@ -1,4 +1,4 @@
-"""What PostgreSQL says of a statement: parameters, columns, rows, what it reads and writes. Nothing is executed."""
+"""Describe a statement as PostgreSQL sees it: parameters, columns, rows, reads and writes. Execute nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which columns a statement reads and writes, by what PostgreSQL records that it depends on."""
+"""Find which columns a statement reads and writes, by the dependencies that PostgreSQL records."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which tables a statement reads from one end to the other, by PostgreSQL's own generic plan."""
+"""Find which tables a statement reads from one end to the other, by PostgreSQL's own generic plan."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A database for the length of a check: created on a server, migrated, dropped."""
+"""Create a database on a server, migrate it, and drop it when the check is over."""
 
 import secrets
 from collections.abc import Callable, Generator

@@ -1,4 +1,4 @@
-"""What the columns of views are: a write to a view that PostgreSQL can update is one to the table behind it."""
+"""Find the columns behind those of views: a write to an updatable view is one to the table behind it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

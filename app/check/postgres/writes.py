@@ -1,4 +1,4 @@
-"""What a statement writes, by PostgreSQL's analysis of it: which columns get what, and which rules that can break."""
+"""Find what a statement writes: which columns get which values, and which constraints that can violate."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass

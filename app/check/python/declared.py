@@ -1,4 +1,4 @@
-"""What the source of a module declares: annotations with their file, line and column."""
+"""Find what the source of a module declares: annotations with their file, line and column."""
 
 import ast
 import inspect

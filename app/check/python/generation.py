@@ -1,4 +1,4 @@
-"""Writes the Python of a statement: the signature and the row type that fit it, to be pasted."""
+"""Write the Python of statements: the signatures and row types that fit them, to be pasted."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Names for the Python that is written for a statement: what PostgreSQL calls a thing need not be a name in Python."""
+"""Make Python's names and literals of PostgreSQL's: what is a name there need not be one in Python."""
 
 import json
 import keyword

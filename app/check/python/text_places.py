@@ -1,4 +1,4 @@
-"""Where in a statement's text its columns and parameters stand."""
+"""Find where in a statement's text its columns and parameters stand."""
 
 from collections.abc import Collection, Iterator
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Columns against the row type: names, types and nulls."""
+"""Compare columns with the fields of the row type: names, types and nulls."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -1,10 +1,10 @@
-"""What a statement is allowed in spite of the checker, with the reason: lines such as
+"""Read what a statement is allowed in spite of the checker, with the reason: lines such as
 
 -- check: not null author.username, because the join is on a foreign key
--- check: not null tags[], because whoever writes them leaves nulls out
+-- check: not null tags[], because every writer of them leaves nulls out
 -- check: one row, because settings has one row
 -- check: full scan of tags, because there are a few hundred
--- check: null :viewer_id, because a stranger follows nobody
+-- check: null :viewer_id, because a visitor follows no author
 -- check: conflict articles_slug_key, because a slug ends with the id
 """
 

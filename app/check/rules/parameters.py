@@ -1,4 +1,4 @@
-"""Arguments against placeholders: their types, and whether they may be None."""
+"""Compare arguments with placeholders: their types, and whether they may be None."""
 
 from collections.abc import Collection, Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What to write where a placeholder stands for what one value cannot be: a list, a column, a part of the syntax."""
+"""Say what to write where a placeholder cannot stand: for a list, a column, a part of the syntax."""
 
 from itertools import pairwise
 

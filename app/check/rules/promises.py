@@ -1,4 +1,4 @@
-"""What a signature promises of all rows: that there is one at most, and which fields may be None."""
+"""Check what a function promises of all rows: one at most, and which fields may be None."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

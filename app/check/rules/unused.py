@@ -1,4 +1,4 @@
-"""What belongs to nothing, and what is missing: statements, rollbacks, constraints that a binding names or forgets."""
+"""Find what belongs to nothing, and what is missing: statements, rollbacks, constraints that a binding names."""
 
 import ast
 from collections.abc import Iterator, Sequence

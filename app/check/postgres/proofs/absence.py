@@ -1,4 +1,4 @@
-"""Which columns of a result are null together: those of what an outer join found no row of."""
+"""Prove which columns of a result are null together: those of a row that an outer join did not find."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""PostgreSQL's own analysis of a statement: the parsed, typed tree that it keeps of an SQL function's body."""
+"""Get PostgreSQL's own analysis of a statement: the parsed, typed tree that it keeps of an SQL function's body."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager

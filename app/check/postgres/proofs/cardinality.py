@@ -1,4 +1,4 @@
-"""Proves of a statement that it never yields a second row, by PostgreSQL's own analysis of its text."""
+"""Prove of a statement that it never yields a second row, by PostgreSQL's own analysis of its text."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the database says about the relations, functions and operators that a statement's tree mentions."""
+"""Load what the database says of the relations, functions and operators that a statement's tree mentions."""
 
 from dataclasses import dataclass, field
 

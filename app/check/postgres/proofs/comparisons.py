@@ -1,4 +1,4 @@
-"""What becomes of parameters: compared in a way that is never true when they are null, tested for null, sorted by."""
+"""Find what becomes of parameters: compared so that null is never true, tested for null, or sorted by."""
 
 from collections.abc import Iterator
 

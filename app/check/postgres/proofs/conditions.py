@@ -1,4 +1,4 @@
-"""Which columns cannot be null in a row that has passed a condition."""
+"""Find which columns cannot be null in a row that has passed a condition."""
 
 from collections.abc import Iterable, Iterator
 

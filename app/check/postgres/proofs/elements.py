@@ -1,4 +1,4 @@
-"""Which arrays never hold a null. PostgreSQL keeps none out of an array, so it takes a proof of what it is made of."""
+"""Prove which arrays hold no null. PostgreSQL keeps none out of an array, so the proof is in what it is made of."""
 
 from collections.abc import Callable
 

@@ -1,8 +1,8 @@
-"""Which built-in functions never return null: of the others nothing is known, not even of strict ones.
+"""List the built-in functions that never return null: of the others nothing is known, not even of strict ones.
 
-A strict function returns null for null; that it returns something for something is a claim of its own, which fails
-more often than it seems: substring() with a pattern, to_char() with an empty format, array_length() of an empty array,
-the time of an infinite timestamp, the sum of two closed paths. So only what is listed here counts.
+A strict function returns null for null. That it returns something for something is another claim, which often fails:
+substring() with a pattern, to_char() with an empty format, array_length() of an empty array, the time of an infinite
+timestamp, the sum of two closed paths. So only what is listed here counts.
 """
 
 from collections.abc import Mapping

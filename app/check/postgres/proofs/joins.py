@@ -1,4 +1,4 @@
-"""What FROM and WHERE do to a query's rows: which relations an outer join can null-extend, which conditions hold."""
+"""Find what FROM and WHERE do to a query's rows: which relations can be null-extended, which conditions hold."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The unique keys of the relations that a statement mentions, and what it takes for a condition to fix one."""
+"""Load the unique keys of the relations that a statement mentions, and tell which conditions fix one."""
 
 from dataclasses import dataclass
 

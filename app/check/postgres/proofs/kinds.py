@@ -1,4 +1,4 @@
-"""The numbers that PostgreSQL gives to kinds of things in a tree."""
+"""Name the numbers that PostgreSQL gives to kinds of things in a tree."""
 
 from enum import IntEnum
 

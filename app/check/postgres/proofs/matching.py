@@ -1,4 +1,4 @@
-"""Compares and searches expressions of a tree."""
+"""Compare and search expressions of a tree."""
 
 from collections.abc import Iterator
 

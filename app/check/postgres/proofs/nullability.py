@@ -1,7 +1,7 @@
-"""Proves of a statement's columns that they are never null, by PostgreSQL's own analysis of its text.
+"""Prove of a statement's columns that they are never null, by PostgreSQL's own analysis of its text.
 
-A proof holds whatever the data and the arguments are. What is not known to keep a column from being null, be it a
-kind of expression, a function or a clause, lets it be null: so a column without a proof may be null or not.
+A proof holds for all data and arguments. A kind of expression, a function or a clause that is not known to keep nulls
+out lets them in: so a column without a proof may be null or not.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The type of an expression, which every kind of node keeps in a field of its own."""
+"""Read the type of an expression, which every kind of node keeps in a field of its own."""
 
 from app.check.postgres.proofs.kinds import Sublink
 from app.check.postgres.proofs.tree import Node

@@ -1,4 +1,4 @@
-"""A query of a tree with what surrounds it: whose columns its expressions mention, and which of those can be nulled."""
+"""Hold a query of a tree with what surrounds it: which columns its expressions mention, which can be nulled."""
 
 from collections.abc import Iterator
 from functools import cached_property

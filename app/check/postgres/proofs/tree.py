@@ -1,4 +1,4 @@
-"""The text in which PostgreSQL writes a parsed statement, pg_node_tree, as nodes to look at."""
+"""Parse pg_node_tree, the text in which PostgreSQL writes a parsed statement, into nodes."""
 
 import re
 from collections.abc import Iterator
