@@ -76,6 +76,18 @@ def test_the_data_are_there_at_the_next_start(folder: Path) -> None:
         assert ask(dsn, "select current_database()") == "bindery"
 
 
+def test_data_with_the_former_name_of_the_database_are_kept(folder: Path) -> None:
+    with EmbeddedPostgres(folder) as dsn:
+        tell(dsn, "create table kept as select 42 as answer")
+        tell(dsn.replace("/bindery", "/postgres"), "alter database bindery rename to conduit")
+    (folder / "data/bindery_database").unlink()
+
+    for _ in range(2):
+        with EmbeddedPostgres(folder) as dsn:
+            assert ask(dsn, "select answer from kept") == 42
+            assert ask(dsn, "select current_database()") == "bindery"
+
+
 def test_a_server_that_is_not_kept_takes_its_folder_with_it(empty: Path) -> None:
     with EmbeddedPostgres(empty, keep=False) as dsn:
         assert ask(dsn, "show fsync") == "off"
