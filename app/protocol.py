@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn and httptools speak it, with the limits that they lack and without their trouble with Upgrade."""
+"""HTTP/1.1 by uvicorn and httptools, with limits that they lack, and with offers of Upgrade ignored."""
 
 from asyncio import BaseTransport, Transport
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _NO_TIME = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may take: bytes, connections, and seconds.
+    """The limits for clients, in bytes, connections and seconds.
 
     `head_timeout`, `body_timeout`: to send the head, or the body, of a request as a whole. `send_timeout`: without
     reading anything of an answer. `idle_timeout`: without a next request.
@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The answer to what is no request that the service could serve."""
+    """The answer to an invalid request."""
 
     status: int
     field: str
@@ -68,14 +68,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._waits_since = 0.0
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Serve the client; one too many is told so."""
+        """Serve the client, or refuse it if there are too many."""
         super().connection_made(cast("Transport", transport))
         if len(self.connections) > self._limits.connections:
             self._write(TOO_MANY)
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; what is no request is refused, and nothing after it is read."""
+        """Read on. Refuse an invalid request, and read nothing after it."""
         self._unset_keepalive_if_required()
         if self._is_refused:
             return
@@ -91,7 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(self._refusal or NOT_HTTP)
 
     def resume_writing(self) -> None:
-        """The client read enough for the answer to go on."""
+        """Continue the answer: the client has read enough of it."""
         self._drained += 1
         super().resume_writing()
 
@@ -116,7 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Callbacks of the parser
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Note the first byte of a request."""
         if len(self.pipeline) >= LONGEST_PIPELINE:
             raise self._error(Refusal(429, "request", "came before the answers to many others"))
         self._requests += 1
@@ -125,7 +125,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head of a request is there."""
+        """Note the end of a request's head."""
         self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             raise self._error(NOT_HTTP_1)
@@ -136,7 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
             raise self._error(NO_TUNNEL)
 
     def on_message_complete(self) -> None:
-        """The last byte of a request."""
+        """Note the last byte of a request."""
         if not self.parser.should_upgrade():
             self._is_whole = True
             super().on_message_complete()
@@ -148,7 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
     # Limits
 
     def check_time(self, now: float) -> None:
-        """Close the connection if its client let it wait for too long; `now` is the loop's time."""
+        """Close the connection if its client was silent for too long. `now` is the loop's time in seconds."""
         waits_for, limit = self._waiting()
         if waits_for != self._waits_for:
             self._waits_for, self._waits_since = waits_for, now
@@ -197,7 +197,7 @@ class HttpProtocol(HttpToolsProtocol):
         return httptools.HttpParserError(refusal.problem)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer what was asked before; then say why this is refused, and close."""
+        """Answer earlier requests, then refuse this one with the reason, and close."""
         self._is_refused = True
         is_body = not self._is_whole and not self._reads_head
         asked = self._unanswered(but_this=is_body)

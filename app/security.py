@@ -1,4 +1,4 @@
-"""Passwords and access tokens: what a client proves who they are with."""
+"""Passwords and access tokens."""
 
 import asyncio
 import functools
@@ -39,7 +39,7 @@ _MAX_BIGINT = 2**63 - 1
 
 
 class PasswordsBusy(Exception):
-    """Too many passwords are waiting to be hashed; trying again in a few seconds is worth it."""
+    """Too many passwords are waiting to be hashed. Trying again in a few seconds may succeed."""
 
 
 class InvalidToken(Exception):
@@ -50,7 +50,7 @@ class Passwords:
     """Hashes and verifies passwords in `workers` threads, so that the event loop never waits for one.
 
     At most `workers` passwords are worked on at once and 64 times as many wait; the next raises PasswordsBusy.
-    A waiter that is cancelled gives its place back.
+    A cancelled waiter frees its place.
     """
 
     def __init__(self, workers: int) -> None:
@@ -60,7 +60,7 @@ class Passwords:
         self._decoy_hash = unusable_hash()
 
     async def hash(self, password: str) -> str:
-        """The argon2id hash to store for `password`; another one each time.
+        """Return an argon2id hash to store for `password`, a different one each time.
 
         Raises PasswordsBusy, and ValueError for more than MAX_PASSWORD characters.
         """
@@ -107,7 +107,7 @@ class Tokens:
             raise ValueError(f"tokens cannot expire after {ttl} seconds; it takes at least 1")
 
     def issue(self, user_id: int) -> str:
-        """A new token for the user with this id."""
+        """Return a new token for the user with this id."""
         now = int(time.time())
         claims = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types

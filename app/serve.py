@@ -1,4 +1,4 @@
-"""The service as a process: it takes its port, says when it listens, and when asked to end it drains and closes."""
+"""The service as a process: it binds its port, reports that it listens, and drains and closes when it is stopped."""
 
 import asyncio
 import errno
@@ -31,11 +31,11 @@ OTHER_FILES = 100
 
 
 class ServiceError(Exception):
-    """The service cannot run; the message says why and what to do."""
+    """The service cannot run. The message says why and what to do."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The address, taken but not yet listened on. Raises ServiceError when it cannot be had."""
+    """Bind the address without listening yet. Raises ServiceError when that fails."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0

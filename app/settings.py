@@ -1,4 +1,4 @@
-"""Everything that can be set from outside, read once from the environment and `.env`."""
+"""The settings of the service, read once from the environment and `.env`."""
 
 from typing import Annotated, Literal, get_args, get_origin
 from urllib.parse import urlsplit
@@ -15,11 +15,11 @@ SECRET_KEY_BYTES = 32
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used: a line for each wrong variable, never the value of a secret one."""
+    """Settings are invalid. The message has a line for each wrong variable, never the value of a secret."""
 
 
 class Settings(BaseSettings):
-    """The settings, checked. Secrets are SecretStr: neither repr nor str nor an error shows them."""
+    """The settings, validated. Secrets are SecretStr: repr, str and errors do not show them."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", frozen=True,
@@ -155,12 +155,12 @@ class Settings(BaseSettings):
 
     @property
     def database_dsn(self) -> str:
-        """DATABASE_URL and the TLS settings as one URL for asyncpg and psycopg; SettingsError when there is none."""
+        """DATABASE_URL and the TLS settings as one URL for both drivers. Raises SettingsError when there is none."""
         return self._dsn()
 
     @property
     def migration_dsn(self) -> str:
-        """`database_dsn` for a program that connects once: with the password that DB_PASSWORD_FILE holds now."""
+        """`database_dsn` for a program that connects once, with the password that is in DB_PASSWORD_FILE now."""
         if self.db_password_file is None:
             return self._dsn()
         try:
@@ -181,9 +181,9 @@ class Settings(BaseSettings):
 
 
 def load_settings(*, needs_secret_key: bool = True) -> Settings:
-    """The settings of the environment and `.env`; SettingsError with a line for each variable that is wrong.
+    """Load the settings of the environment and `.env`. Raises SettingsError with a line for each wrong variable.
 
-    Migrations sign no token: with `needs_secret_key=False` DATABASE_URL alone will do.
+    With `needs_secret_key=False`, for migrations, DATABASE_URL is enough: they sign no token.
     """
     try:
         settings = Settings()
@@ -198,7 +198,7 @@ def load_settings(*, needs_secret_key: bool = True) -> Settings:
 
 
 def settings_table() -> str:
-    """The settings as a Markdown table: variable, default, meaning."""
+    """Return the settings as a Markdown table: variable, default, meaning."""
     fields = Settings.model_fields.items()
     rows = [f"| `{name.upper()}` | {_default(field)} | {field.description} |" for name, field in fields]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])

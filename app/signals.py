@@ -1,4 +1,4 @@
-"""A process that is asked to end does so by an exception, and what must be stopped is stopped."""
+"""Ends a process by an exception when it is signalled, so that `with` blocks can stop what they started."""
 
 import signal
 import threading
@@ -8,9 +8,9 @@ from types import FrameType
 
 
 def exit_on_signals() -> None:
-    """From now on SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises KeyboardInterrupt, so that `with` blocks end.
+    """Let SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises KeyboardInterrupt, so that `with` blocks end.
 
-    Signals that are ignored or handled already are left alone, and so is everything outside the main thread.
+    Signals that are ignored or handled already are left alone. Does nothing outside the main thread.
     """
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):

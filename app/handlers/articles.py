@@ -50,7 +50,7 @@ class NewArticle(RequestBody):
 
 
 class UpdateArticle(RequestBody):
-    """Changes to an article; what is absent stays."""
+    """Changes to an article. An absent field stays as it is."""
 
     EXAMPLE: ClassVar[dict[str, Any]] = {"body": "Peas do not mind the cold, and neither do beans."}
 
@@ -94,7 +94,7 @@ class ManyArticles(TypedDict):
 
 
 def article_summary_json(article: ArticleSummary) -> ArticleSummaryJson:
-    """The article in the contract's words, without its body."""
+    """Return the article as JSON has it, without its body."""
     return {
         "slug": article.slug,
         "title": article.title,
@@ -109,7 +109,7 @@ def article_summary_json(article: ArticleSummary) -> ArticleSummaryJson:
 
 
 def article_response(article: Article, status: int = 200) -> Response:
-    """The article in the contract's words, in its envelope."""
+    """Return the answer with the article."""
     answer: OneArticle = {"article": {**article_summary_json(article), "body": article.body}}
     return json_response(answer, status)
 
@@ -187,7 +187,7 @@ async def delete_article(request: Request) -> Response:
 
 
 def _tag(request: Request) -> str | None:
-    """The tag to filter by, trimmed as tags are stored."""
+    """Return the tag to filter by, trimmed as tags are stored."""
     tag = query_text(request, "tag", MAX_TAG)
     if tag is not None and not (tag := tag.strip()):
         raise Invalid({"tag": [BLANK]})
@@ -215,7 +215,7 @@ async def _answer(
 
 
 def slug_words(title: str) -> str:
-    """The part of a slug that a title gives: its words in small letters of their own script, "" where it has none."""
+    """Return the words of a title in lower case, in their own script, for a slug; "" if there are none."""
     return slugify(title, allow_unicode=True, max_length=MAX_SLUG_LENGTH)
 
 

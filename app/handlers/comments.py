@@ -49,7 +49,7 @@ class ManyComments(TypedDict):
 
 
 def comment_json(comment: Comment) -> CommentJson:
-    """The comment in the contract's words."""
+    """Return the comment as JSON has it."""
     return {
         "id": comment.id,
         "createdAt": timestamp(comment.created_at),

@@ -1,4 +1,4 @@
-"""People as others see them."""
+"""Users as other users see them."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,7 +34,7 @@ class ManyProfiles(TypedDict):
 
 
 def profile_json(profile: Profile) -> ProfileJson:
-    """The profile in the contract's words."""
+    """Return the profile as JSON has it."""
     return {
         "username": profile.username,
         "bio": profile.bio,

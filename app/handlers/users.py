@@ -28,7 +28,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 
 
 def _reachable(value: str) -> str:
-    """The value; refused where no path leads to the profile: "/" ends a segment, and "." and ".." are never sent."""
+    """Return the value. Refuse it if no path leads to the profile: "/" ends a segment, "." and ".." are never sent."""
     if "/" in value:
         raise PydanticCustomError("unreachable", 'must not contain "/"')
     if value in {".", ".."}:
@@ -37,7 +37,7 @@ def _reachable(value: str) -> str:
 
 
 def _visible(value: str) -> str:
-    """The value; refused where nothing of it can be seen: spaces, controls, and characters of no width."""
+    """Return the value. Refuse it if nothing of it is visible: spaces, controls, and characters without width."""
     if all(unicodedata.category(character) in _INVISIBLE for character in value):
         raise PydanticCustomError("blank", BLANK)
     return value
@@ -60,7 +60,7 @@ ProfileText = Annotated[str, Field(max_length=2000), STORABLE]
 
 
 class LoginUser(RequestBody):
-    """Credentials; longer ones than an account can have are wrong."""
+    """Credentials. Longer ones than an account can have are wrong."""
 
     EXAMPLE: ClassVar[dict[str, Any]] = {"email": "ann@example.com", "password": "correct horse"}
 
@@ -79,7 +79,7 @@ class NewUser(RequestBody):
 
 
 class UpdateUser(RequestBody):
-    """Changes to an account; what is absent stays, and null or "" empties bio and image."""
+    """Changes to an account. An absent field stays as it is; null or "" clears bio and image."""
 
     EXAMPLE: ClassVar[dict[str, Any]] = {"bio": "I write about gardens."}
 
@@ -145,7 +145,7 @@ def _user_response(request: Request, user: User, status: int = 200) -> Response:
 async def _naming_all_that_is_taken(
     db: Database, user_id: int | None, username: str | None, email: str | None
 ) -> AsyncGenerator[None]:
-    """Name both fields where both are taken: the server tells of the first constraint that is violated, and stops."""
+    """Name both fields if both are taken: the server reports only the first violated constraint."""
     try:
         yield
     except Conflict as conflict:

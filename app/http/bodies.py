@@ -1,4 +1,4 @@
-"""Objects in request bodies: their models, the rules of their texts, and a sentence about each rule that is broken."""
+"""Objects in request bodies: their models, the rules for their values, and a sentence for each broken rule."""
 
 import re
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class RequestBody(BaseModel):
 class Rule:
     """A check of a field, which returns the value or raises, and the keywords that say the same in its JSON schema.
 
-    Where a field has several, `pattern` is that of the last.
+    If a field has several, `pattern` is that of the last one.
     """
 
     def __init__(self, check: Callable[[Any], Any], **keywords: Any) -> None:
@@ -59,14 +59,14 @@ class Rule:
 
 
 def storable(value: str) -> str:
-    """The value; refused where no text column could hold it."""
+    """Return the value. Refuse it if no text column could hold it."""
     if _UNSTORABLE.search(value):
         raise PydanticCustomError("unstorable", UNSTORABLE)
     return value
 
 
 def required(value: str) -> str:
-    """The value; refused where it is blank or no text column could hold it."""
+    """Return the value. Refuse it if it is blank or no text column could hold it."""
     if not storable(value).strip():
         raise PydanticCustomError("blank", BLANK)
     return value
@@ -106,12 +106,12 @@ REQUIRED = Rule(required, pattern=NOT_BLANK)
 
 
 def too_long(limit: int) -> str:
-    """What is wrong with a text of more than `limit` characters."""
+    """Return the sentence about a text of more than `limit` characters."""
     return f"is too long (at most {limit} characters)"
 
 
 def parse(body: dict[str, Any], envelope: str, model: type[Body]) -> Body:
-    """The object inside the envelope, `{"user": {...}}`, as a model; Invalid names each field at fault."""
+    """Return the object inside the envelope, `{"user": {...}}`, as a model. Raises Invalid, which names each field."""
     if envelope not in body or body[envelope] is None:
         raise Invalid({envelope: [BLANK]})
     try:
@@ -121,7 +121,7 @@ def parse(body: dict[str, Any], envelope: str, model: type[Body]) -> Body:
 
 
 def problems(error: ValidationError, whole: str) -> dict[str, list[str]]:
-    """The sentences by field; `whole` is what the object itself is called."""
+    """Return the sentences by field. `whole` is the name of the object itself."""
     found: dict[str, list[str]] = {}
     for detail in error.errors(include_url=False, include_context=True, include_input=True):
         field, *inside = detail["loc"] or (whole,)
@@ -131,7 +131,7 @@ def problems(error: ValidationError, whole: str) -> dict[str, list[str]]:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    """One clear sentence about a value; what is absent or null reads the same as what is blank."""
+    """Return one sentence about a value. An absent or null value reads the same as a blank one."""
     kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "missing" or (value is None and kind == "string_type") or (kind == "string_too_short" and _blank(value)):
         return BLANK

@@ -1,4 +1,4 @@
-"""Stops working for clients that went away: servers do not, so an abandoned slow query would run to its end."""
+"""Cancels the work for clients that have disconnected: servers do not, so a slow query would run to its end."""
 
 import asyncio
 
@@ -14,14 +14,14 @@ PATIENCE = 0.05
 class CancelAbandoned:
     """ASGI middleware that cancels a reading handler, and with it its statement, when the client is gone.
 
-    It begins to look after PATIENCE seconds.
+    It starts to watch the client after PATIENCE seconds.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, until its client is gone."""
+        """Run the application until its client disconnects."""
         if scope["type"] != "http" or scope["method"] not in READING:
             await self.app(scope, receive, send)
             return
@@ -36,7 +36,7 @@ class CancelAbandoned:
 
 
 class _Request:
-    """What a client sends, watched from the moment that the application has been silent for a while."""
+    """The messages of a client, watched when the application has not answered for a while."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -49,7 +49,7 @@ class _Request:
         self._timer = self._loop.call_later(PATIENCE, self._begin_to_watch)
 
     async def receive(self) -> Message:
-        """The next message, for the application; one at a time may be asked for."""
+        """Return the next message for the application. Only one call at a time is allowed."""
         if self._watcher is not None:
             return await self._messages.get()
         self._receiving = True
@@ -59,7 +59,7 @@ class _Request:
             self._receiving = False
 
     def end(self) -> None:
-        """Stop looking."""
+        """Stop watching."""
         self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()

@@ -1,4 +1,4 @@
-"""/docs: swagger-ui, from the package that ships it, on this service's own OpenAPI document; nothing from elsewhere."""
+"""/docs: swagger-ui from its package, on this service's own OpenAPI document, without any other host."""
 
 from html import escape
 from pathlib import Path
@@ -21,7 +21,7 @@ _POLICY = (
 
 
 def docs_routes(title: str) -> list[BaseRoute]:
-    """The page at /docs and the files that it needs; `title` is plain text."""
+    """Return the routes of the page at /docs and of its files. `title` is plain text."""
     page = Template((_OWN / "page.html").read_text(encoding="utf-8")).substitute(title=escape(title))
     headers = {**UNFRAMED, "Content-Security-Policy": _POLICY}
 

@@ -1,4 +1,4 @@
-"""Headers that every answer has: what browsers must not guess, and no address that a client's Host header chose."""
+"""Headers of every answer: browsers must not guess types, and no address comes from a client's Host header."""
 
 from urllib.parse import urlsplit, urlunsplit
 

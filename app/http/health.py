@@ -49,12 +49,12 @@ class HealthChecks:
         ]
 
     async def live(self, request: Request) -> Response:
-        """Return whether the process answers."""
+        """Tell whether the process answers."""
         answer: Health = {"status": "ok"}
         return json_response(answer)
 
     async def ready(self, request: Request) -> Response:
-        """Return whether the database can be reached, is migrated and takes writes."""
+        """Tell whether the database can be reached, is migrated and accepts writes."""
         reason = await self._unready(request)
         answer: Health = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
         return json_response(answer, 503 if reason else 200)

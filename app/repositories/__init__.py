@@ -1,4 +1,4 @@
-"""Row types and the functions bound to sql/: one module for each file."""
+"""Row types and the functions bound to sql/, one module for each file. May import only app.db."""
 
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +9,6 @@ SQL = Path(__file__).parents[2] / "sql"
 
 
 def watch_sql() -> None:
-    """From now on a change in sql/ takes effect on the next call; for development."""
+    """Let changes in sql/ take effect on the next call, for development."""
     for path in sorted(SQL.glob("*.sql")):
         reload_on_change(import_module(f"{__name__}.{path.stem}").queries)

@@ -20,7 +20,7 @@ queries = Queries(
 
 @dataclass(frozen=True, slots=True)
 class ArticleSummary:
-    """An article as the viewer sees it in a list; `key` is what the next page starts after."""
+    """An article as the viewer sees it in a list; the next page begins after `key`."""
 
     key: int
     slug: str
@@ -57,7 +57,7 @@ class ExportedArticle:
 
 @dataclass(frozen=True, slots=True)
 class ArticleKey:
-    """Which row an article is, and whose."""
+    """The ids of an article and its author."""
 
     id: int
     author_id: int
@@ -65,7 +65,7 @@ class ArticleKey:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which articles a list shows: those that pass every filter which is not None."""
+    """The filters of a list: it has the articles that pass each one that is not None."""
 
     tag: str | None = None
     author: str | None = None
@@ -108,7 +108,7 @@ async def lock_article(db: Executor, *, slug: str, viewer_id: int | None) -> Art
 
 @queries.bind
 def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextManager[AsyncIterator[ExportedArticle]]:
-    """Every article, the oldest first. Raises NotFound("viewer") when the viewer is gone."""
+    """Yield every article, oldest first. Raises NotFound("viewer") when the viewer is gone."""
     ...
 
 
@@ -116,7 +116,7 @@ def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextMana
 async def create_article(
     db: Executor, *, viewer_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
 ) -> Article:
-    """The new article, by the viewer. Raises NotFound("viewer") when they are gone."""
+    """Store and return a new article by the viewer. Raises NotFound("viewer") when they no longer exist."""
     ...
 
 
@@ -142,7 +142,7 @@ async def delete_article(db: Executor, *, article_id: int) -> None:
 
 
 async def list_articles(db: Executor, *, filters: Filters, page: Page, viewer_id: int | None) -> list[ArticleSummary]:
-    """A page of the articles that pass the filters, newest first.
+    """Return a page of the articles that pass the filters, newest first.
 
     A single filter has a statement of its own, with the plan that suits it; combinations share one.
     """
@@ -161,7 +161,7 @@ async def list_articles(db: Executor, *, filters: Filters, page: Page, viewer_id
 
 
 async def count_articles(db: Executor, *, filters: Filters) -> int:
-    """How many articles pass the filters."""
+    """Return how many articles pass the filters."""
     match filters:
         case Filters(None, None, None):
             return await count_all_articles(db)
@@ -179,7 +179,7 @@ async def count_articles(db: Executor, *, filters: Filters) -> int:
 async def list_all_articles(
     db: Executor, *, limit: int, offset: int, before: int, viewer_id: int | None
 ) -> list[ArticleSummary]:
-    """The newest articles."""
+    """Return the newest articles."""
     ...
 
 
@@ -187,7 +187,7 @@ async def list_all_articles(
 async def list_articles_by_tag(
     db: Executor, *, tag: str, limit: int, offset: int, before: int, viewer_id: int | None
 ) -> list[ArticleSummary]:
-    """The newest articles with the tag."""
+    """Return the newest articles with the tag."""
     ...
 
 
@@ -195,7 +195,7 @@ async def list_articles_by_tag(
 async def list_articles_by_author(
     db: Executor, *, author: str, limit: int, offset: int, before: int, viewer_id: int | None
 ) -> list[ArticleSummary]:
-    """The newest articles of the author with this user name."""
+    """Return the newest articles of the author with this user name."""
     ...
 
 
@@ -203,7 +203,7 @@ async def list_articles_by_author(
 async def list_articles_favorited_by(
     db: Executor, *, favorited_by: str, limit: int, offset: int, before: int, viewer_id: int | None
 ) -> list[ArticleSummary]:
-    """The newest articles that the user with this name favors."""
+    """Return the newest articles that the user with this name favors."""
     ...
 
 
@@ -219,7 +219,7 @@ async def list_articles_by_filters(
     before: int,
     viewer_id: int | None,
 ) -> list[ArticleSummary]:
-    """The newest articles that pass every filter which is not None."""
+    """Return the newest articles that pass every filter which is not None."""
     ...
 
 
@@ -231,25 +231,25 @@ async def list_feed(db: Executor, *, limit: int, offset: int, before: int, viewe
 
 @queries.bind
 async def count_all_articles(db: Executor) -> int:
-    """How many articles there are."""
+    """Return how many articles there are."""
     ...
 
 
 @queries.bind
 async def count_articles_by_tag(db: Executor, *, tag: str) -> int:
-    """How many articles have the tag."""
+    """Return how many articles have the tag."""
     ...
 
 
 @queries.bind
 async def count_articles_by_author(db: Executor, *, author: str) -> int:
-    """How many articles the author with this user name has written."""
+    """Return how many articles the author with this user name has written."""
     ...
 
 
 @queries.bind
 async def count_articles_favorited_by(db: Executor, *, favorited_by: str) -> int:
-    """How many articles the user with this name favors."""
+    """Return how many articles the user with this name favors."""
     ...
 
 
@@ -257,7 +257,7 @@ async def count_articles_favorited_by(db: Executor, *, favorited_by: str) -> int
 async def count_articles_by_filters(
     db: Executor, *, tag: str | None, author: str | None, favorited_by: str | None
 ) -> int:
-    """How many articles pass every filter which is not None."""
+    """Return how many articles pass every filter which is not None."""
     ...
 
 

@@ -32,7 +32,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class CommentKey:
-    """Which row a comment is, and whose; None where the article has no such comment."""
+    """The ids of a comment and its author. Both are None if the article has no such comment."""
 
     id: int | None
     author_id: int | None
@@ -40,19 +40,19 @@ class CommentKey:
 
 @queries.bind
 async def create_comment(db: Executor, *, article_id: int, viewer_id: int, body: str) -> Comment:
-    """The new comment; NotFound("article") or NotFound("viewer") when one is gone."""
+    """Store and return a new comment. Raises NotFound("article") or NotFound("viewer") when one no longer exists."""
     ...
 
 
 @queries.bind
 async def list_comments(db: Executor, *, slug: str, viewer_id: int | None) -> list[Comment]:
-    """The article's comments, newest first; none where there is no article with this slug."""
+    """Return the article's comments, newest first; none if there is no article with this slug."""
     ...
 
 
 @queries.bind
 async def get_comment_key(db: Executor, *, slug: str, comment_id: int, viewer_id: int) -> CommentKey:
-    """Whose comment it is. Raises NotFound("article") when there is no article with this slug."""
+    """Return the ids of a comment and its author. Raises NotFound("article") when there is no such article."""
     ...
 
 

@@ -1,4 +1,4 @@
-"""Who favors which article."""
+"""Favorites: users and the articles that they favor."""
 
 from app.db import Executor, Queries
 from app.repositories import SQL
@@ -12,11 +12,11 @@ queries = Queries(
 
 @queries.bind
 async def favorite(db: Executor, *, user_id: int, slug: str) -> None:
-    """Make the user favor the article, if there is one with this slug; NotFound("viewer") when the user is gone."""
+    """Favor the article with this slug, if there is one. Raises NotFound("viewer") when the user no longer exists."""
     ...
 
 
 @queries.bind
 async def unfavorite(db: Executor, *, user_id: int, slug: str) -> None:
-    """Make the user not favor the article."""
+    """Make the user stop favoring the article."""
     ...

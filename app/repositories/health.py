@@ -1,4 +1,4 @@
-"""What the service needs to know of its database before it takes requests."""
+"""Questions about the database for the health checks."""
 
 from app.db import Executor, Queries
 from app.repositories import SQL
@@ -8,11 +8,11 @@ queries = Queries(SQL / "health.sql")
 
 @queries.bind
 async def list_applied_migrations(db: Executor) -> list[str]:
-    """The ids of the migrations that were applied. Raises BindingError when there never was one."""
+    """Return the ids of the applied migrations. Raises BindingError when none was ever applied."""
     ...
 
 
 @queries.bind
 async def delete_nothing(db: Executor) -> None:
-    """Return if the server takes writes; its error, for which `is_server_unfit()` is true, if it is read only."""
+    """Return if the server accepts writes. Raises an error with `is_server_unfit()` when it is read only."""
     ...

@@ -8,5 +8,5 @@ queries = Queries(SQL / "tags.sql")
 
 @queries.bind
 async def list_tags(db: Executor) -> list[str]:
-    """Every tag that an article has, sorted by code point."""
+    """Return every tag of an article, sorted by code point."""
     ...

@@ -40,7 +40,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Whether another account has this name, and whether another has this address."""
+    """Whether another account has this user name or this e-mail address."""
 
     username: bool
     email: bool
@@ -71,7 +71,7 @@ async def create_user(db: Executor, *, username: str, email: str, password_hash:
 
 @queries.bind
 async def find_account(db: Executor, *, email: str) -> Account | None:
-    """The account with this e-mail address, or None."""
+    """Return the account with this e-mail address, or None."""
     ...
 
 
@@ -83,7 +83,7 @@ async def get_taken(db: Executor, *, user_id: int | None, username: str | None, 
 
 @queries.bind
 async def get_user(db: Executor, *, user_id: int) -> User:
-    """The account with this id. Raises NotFound("viewer") when it is gone."""
+    """Return the account with this id. Raises NotFound("viewer") when it no longer exists."""
     ...
 
 
@@ -100,8 +100,8 @@ async def update_user(
     sets_image: bool,
     image: str | None,
 ) -> User:
-    """The account with the changes; None changes nothing, but for bio and image where `sets_...` says so.
+    """Change and return an account. None changes nothing, except bio and image when `sets_...` is true.
 
-    Raises Conflict("username") or Conflict("email") where one is taken, NotFound("viewer") when the account is gone.
+    Raises Conflict("username") or Conflict("email") when one is taken, NotFound("viewer") when the account is gone.
     """
     ...
