@@ -13,19 +13,11 @@ from tests.processes import ROOT, environment, run, server_folder, started
 
 README = (ROOT / "README.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
-CHANGING = [(r'"token":"[^"]+"', '"token":"…"'), (r'At":"[^"]+"', 'At":"…"')]
 
 
 def blocks(language: str) -> list[str]:
     """The fenced blocks of the README in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def same_for_everyone(text: str) -> str:
-    """Without what differs from one run to the next: tokens and times."""
-    for pattern, replacement in CHANGING:
-        text = re.sub(pattern, replacement, text)
-    return text
 
 
 def shown(session: str) -> list[tuple[str, str]]:
@@ -75,7 +67,7 @@ def test_a_stranger_sees_what_the_terminal_sessions_show(tmp_path: Path) -> None
 
     printed = [part.strip() for part in done.stdout.split("---\n")][:-1]
     for (command, output), result in zip(shown(session), printed, strict=True):
-        assert same_for_everyone(result) == same_for_everyone(output).strip(), command
+        assert re.fullmatch(".*".join(map(re.escape, output.strip().split("…"))), result, re.DOTALL), command
 
 
 def test_the_checker_prints_what_it_shows(database_url: str) -> None:
