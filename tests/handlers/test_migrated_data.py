@@ -50,10 +50,22 @@ class OldDatabase:
 
     def __init__(self, dsn: str, folder: Path, number: int) -> None:
         self.dsn = dsn
-        for id_ in migration_ids()[: number - 1]:
+        self._folder = folder
+        self._apply(number - 1)
+
+    def migrate(self) -> None:
+        """Apply the migrations that this module is about: up to the tenth."""
+        self._apply(10)
+
+    def roll_back(self) -> None:
+        """Undo the newest of them."""
+        rollback_migrations(self.dsn, folder=self._folder)
+
+    def _apply(self, last: int) -> None:
+        for id_ in migration_ids()[:last]:
             for suffix in (".sql", ".rollback.sql"):
-                (folder / (id_ + suffix)).write_bytes((MIGRATIONS / (id_ + suffix)).read_bytes())
-        apply_migrations(dsn, folder)
+                (self._folder / (id_ + suffix)).write_bytes((MIGRATIONS / (id_ + suffix)).read_bytes())
+        apply_migrations(self.dsn, self._folder)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -86,7 +98,7 @@ def test_texts_beyond_a_limit_are_reported_and_stay(before: Before, capsys: pyte
     old.execute(OLD)
     rows = old.rows(EVERYTHING)
 
-    apply_migrations(old.dsn)
+    old.migrate()
 
     told = capsys.readouterr().err
     for line in (
@@ -110,14 +122,15 @@ def test_texts_beyond_a_limit_are_reported_and_stay(before: Before, capsys: pyte
     ]
     assert old.rows("select username from unreachable_usernames order by 1") == [("..",), ("a/b",)]
 
-    rollback_migrations(old.dsn, len(migration_ids()) - 7)
+    for _ in range(3):
+        old.roll_back()
     assert old.rows(EVERYTHING) == rows
 
 
 def test_whatever_else_of_such_a_row_can_still_change(before: Before) -> None:
     old = before(8)
     old.execute(OLD)
-    apply_migrations(old.dsn)
+    old.migrate()
 
     old.execute("""
         update users set password_hash = 'other', updated_at = now();
@@ -137,7 +150,7 @@ def test_whatever_else_of_such_a_row_can_still_change(before: Before) -> None:
 
 def test_a_database_without_such_rows_is_told_nothing(before: Before, capsys: pytest.CaptureFixture[str]) -> None:
     old = before(8)
-    apply_migrations(old.dsn)
+    old.migrate()
 
     assert capsys.readouterr().err == ""
 
@@ -173,7 +186,7 @@ def test_tags_lose_the_spaces_around_them_and_nothing_else(before: Before) -> No
             connection.execute("insert into article_tags select min(id), %s from articles", [tag])
         connection.execute("insert into article_tags select max(id), ' plain' from articles")
 
-    apply_migrations(old.dsn)
+    old.migrate()
 
     assert old.rows('select article_id, tag from article_tags order by 1, tag collate "C"') == [
         (1, "all"), (1, "plain"), (1, "two words"), (1, "\u200bkept\u200b"), (2, "plain"),
@@ -196,7 +209,7 @@ def test_names_that_are_the_same_are_reported_and_stay(before: Before, capsys: p
     old.execute(TWINS)
     rows = old.rows("select id, username, email from users order by id")
 
-    apply_migrations(old.dsn)
+    old.migrate()
 
     told = capsys.readouterr().err
     assert told.count("WARNING") == 2
@@ -207,7 +220,7 @@ def test_names_that_are_the_same_are_reported_and_stay(before: Before, capsys: p
     assert [row[1] for row in old.rows(by_name)] == ["Ann", "ANN", "\uff41nn", "Straße", "STRASSE"]
     assert [row[2] for row in old.rows(by_email)] == ["\uff17@x.org", "7@x.org"]
 
-    rollback_migrations(old.dsn)
+    old.roll_back()
     assert old.rows("select id, username, email from users order by id") == rows
     assert old.rows("select count(*) from users where username_twin or email_twin") == [(0,)]
 

@@ -95,7 +95,7 @@ async def test_operations_document_what_they_answer(openapi_document: OpenApiDoc
         assert {int(each) for each in responses if each.startswith("2")} == {status}
         assert errors <= {int(each) for each in responses}, path
         if fields:
-            assert set(fields_of(openapi_document, schema_of(openapi_document, responses[str(status)]))) == fields
+            assert fields <= set(fields_of(openapi_document, schema_of(openapi_document, responses[str(status)])))
         for error in {each for each in responses if each >= "400"}:
             assert set(fields_of(openapi_document, schema_of(openapi_document, responses[error]))) == {"errors"}
 
@@ -109,7 +109,7 @@ async def test_operations_document_what_they_take(openapi_document: OpenApiDocum
 
         assert body["required"]
         assert outer["required"] == [envelope]
-        assert {name + "*" * (name in required) for name in inner["properties"]} == fields
+        assert fields <= {name + "*" * (name in required) for name in inner["properties"]}
 
 
 async def test_other_operations_take_no_body(openapi_document: OpenApiDocument) -> None:
