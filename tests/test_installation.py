@@ -67,7 +67,7 @@ def checkout(folder: Path) -> Path:
     for name in ("Makefile", "requirements-dev.lock", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "app").mkdir()
-    (folder / "app" / "__init__.py").write_text("")
+    shutil.copy(ROOT / "app" / "__init__.py", folder / "app")
     return folder
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, environment, server_folder, started
+from tests.processes import ROOT, environment, started
 
 PAGE = (ROOT / "docs/make-it-yours.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(console|diff)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -52,14 +52,10 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def curl(session: str, folder: Path) -> None:
     """Run a session against the service of the folder, and compare what it prints."""
-    with (
-        server_folder() as postgres,
-        started(
-            [str(folder / ".venv/bin/python"), "-m", "app"], folder=folder, PORT="0", TMPDIR=str(postgres.parent)
-        ) as service,
-    ):
+    with started([str(folder / ".venv/bin/python"), "-m", "app"], folder=folder, PORT="0") as service:
         assert service.stdout is not None
-        address = re.findall(r"http://[\d.:]+", service.stdout.readline())[0]
+        assert service.stderr is not None
+        [address] = re.findall(r"http://[\d.:]+", service.stdout.readline()) or [service.stderr.read()]
         for command, output in COMMAND.findall(session):
             printed = shell(command.replace("http://127.0.0.1:8000", address), folder).stdout
             assert CHANGING.sub('At":"…"', printed).strip() == output.strip(), command
