@@ -18,8 +18,6 @@ COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 CHANGING = re.compile(r'At":"[^"]+"')
 # The layer's and the checker's tests are those of this checkout, which run by themselves.
 OWN_TESTS = "make test ARGS='tests/handlers tests/http tests/test_migrations.py'"
-    "make test ARGS='tests/handlers tests/http tests/test_main.py tests/test_migrations.py tests/test_imports.py'"
-)
 
 pytestmark = pytest.mark.index
 
