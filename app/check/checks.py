@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"\$(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A query, what PostgreSQL says of it, and what is wrong with it; no description where PostgreSQL refused it."""
+    """A query, its description by PostgreSQL, and its problems. The description is None if PostgreSQL refused it."""
 
     signature: BoundFunction
     description: Description | None
@@ -39,7 +39,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found."""
+    """The result of a check."""
 
     queries: list[Checked] = field(default_factory=list[Checked])
     others: list[Problem] = field(default_factory=list[Problem])
@@ -52,7 +52,7 @@ class Report:
 
     @property
     def exemptions(self) -> list[Exemption]:
-        """The allowances that were needed; one in a fragment counts once."""
+        """The exemptions that were needed. One in a fragment counts once."""
         used = {exemption.place: exemption for checked in self.queries for exemption in checked.allowed.used}
         return list(used.values())
 
@@ -101,7 +101,7 @@ async def _checked(connection: ServerConnection, schema: Schema, signature: Boun
 
 
 def check_description(signature: BoundFunction, description: Description, allowed: Exemptions) -> Iterator[Problem]:
-    """Everything that needs no server: a bound function against what PostgreSQL says, or once said, of its text."""
+    """Yield the problems of a bound function with a description, present or from the lock file. Needs no server."""
     yield from check_parameters(signature, description, allowed)
     yield from check_columns(signature, description, allowed)
     yield from check_rows(signature, description, allowed)
@@ -111,7 +111,7 @@ def check_description(signature: BoundFunction, description: Description, allowe
 
 
 def check_together(queries: Sequence[Checked], *, plans: bool) -> Iterator[Problem]:
-    """What only shows across queries; allowances of full scans are left out where no plans were made."""
+    """Yield the problems of all queries together. Without plans, exemptions of full scans are not judged."""
     described = [(checked.signature, checked.description) for checked in queries if checked.description]
     yield from check_needless_optionals(described)
     for problem, exemption in unused_exemptions([checked.allowed for checked in queries if checked.description]):

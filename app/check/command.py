@@ -31,7 +31,7 @@ from app.db.sql.statement import Statement
 
 
 def check_command(project: Project) -> click.Command:
-    """The command `check` of this project; it exits with 1 on any problem and with 2 when it is called wrongly."""
+    """Return the command `check` of this project. It exits with 1 on any problem, and with 2 on wrong usage."""
 
     @click.command()
     @click.option("--server", metavar="DSN", help="The server that gets the scratch database.")
@@ -86,7 +86,7 @@ def check_command(project: Project) -> click.Command:
 
 
 def _load(project: Project) -> Sequence[ModuleType]:
-    """The project's modules; what is wrong with their Python is one line, as what is wrong with a binding is."""
+    """Import the project's modules. An error in their Python is reported in one line."""
     try:
         return project.load()
     except (BindingError, SQLFileError):
@@ -132,7 +132,7 @@ def _database(project: Project, server: str | None) -> Generator[str]:
 
 @contextmanager
 def _reported(console: Console) -> Generator[None]:
-    """Turn what can be wrong with the files themselves into a message and exit code 1."""
+    """Report errors in the files themselves as a message and exit code 1."""
     try:
         yield
     except (BindingError, SQLFileError) as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.check.postgres.describe import Description, Parameter, ResultColumn
+from app.check.postgres.describe import Description, ResultColumn, StatementParameter
 from app.check.postgres.lineage import Lineage
 from app.check.postgres.proofs.absence import Absence
 from app.check.postgres.server_types import ServerType
@@ -20,11 +20,11 @@ _ABSENCE = " beside "
 
 
 class LockError(Exception):
-    """The lock file cannot be read; the message says why."""
+    """The lock file cannot be read. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LockEntry:
     """One query of a lock file."""
 
     text: str
@@ -48,15 +48,15 @@ class Lock:
 
     path: Path
     source: Source
-    entries: dict[str, Entry]
+    entries: dict[str, LockEntry]
     raw: dict[str, Any] = field(repr=False)
 
     def place(self, query: str) -> Place:
-        """Where the entry begins; the file's beginning if there is none."""
+        """Return the place where the entry begins, or the beginning of the file if there is none."""
         return self.source.place(max(self.source.text.find(f'"{query}": {{'), 0))
 
     def locate(self, query: str, offset: int) -> Place:
-        """Where a character of the query's text stands in the file."""
+        """Return the place in the file of a character of the query's text."""
         before = self.entries[query].text[:offset]
         start = self.source.text.index('"sql": [', self.source.text.index(f'"{query}": {{'))
         for _ in range(before.count("\n") + 1):
@@ -78,7 +78,7 @@ def lock_text(pairs: Iterable[tuple[BoundFunction, Description]]) -> str:
 
 
 def read_lock(path: Path) -> Lock:
-    """The lock file at `path`. Raises LockError when it is missing or no lock file."""
+    """Read the lock file at `path`. Raises LockError when it is missing or invalid."""
     try:
         text = path.read_text(encoding="utf-8")
         raw = json.loads(text)
@@ -97,7 +97,7 @@ def stale_entries(lock: Lock, current: str) -> list[str]:
 
 
 def statement_text(signature: BoundFunction) -> str:
-    """The text that is checked, without the statement's name at the end."""
+    """Return the text that is checked, without the statement's name at the end."""
     return checked_text(signature.query.statement)[0].removesuffix(f" /* {signature.name} */")
 
 
@@ -122,12 +122,12 @@ def _entry(signature: BoundFunction, description: Description) -> dict[str, Any]
     }
 
 
-def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> Entry:
+def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> LockEntry:
     text = "\n".join(entry["sql"])
     if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
         raise ValueError("a statement was edited by hand")
     parameters = tuple(
-        Parameter(_type(type_, types), tuple(entry["fills"].get(name, ())), name in entry["compared"])
+        StatementParameter(_type(type_, types), tuple(entry["fills"].get(name, ())), name in entry["compared"])
         for name, type_ in entry["parameters"].items()
     )
     columns = tuple(_column(name, text, types) for name, text in entry["columns"].items())
@@ -137,7 +137,7 @@ def _parse(entry: Mapping[str, Any], types: Mapping[str, Any]) -> Entry:
         parameters, columns, entry["at_most_one"], unproved, tuple(entry["can_violate"]), lineage=origin
     )
     names, optional = tuple(entry["parameters"]), frozenset(entry["optional"])
-    return Entry(text, entry["promises"], names, optional, description)
+    return LockEntry(text, entry["promises"], names, optional, description)
 
 
 def _column_text(column: ResultColumn) -> str:
@@ -156,7 +156,7 @@ def _column(name: str, text: str, types: Mapping[str, Any]) -> ResultColumn:
 
 
 def _definitions(type_: ServerType) -> dict[str, Any]:
-    """What the file says of a type that is more than its name, and of those that it is made of."""
+    """Return the entries of a type that is more than its name, and of its parts."""
     if type_.kind == "base":
         return {}
     inner: dict[str, Any] = {}

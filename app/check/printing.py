@@ -35,7 +35,7 @@ def print_line(console: Console, verdict: str, what: str) -> None:
 
 
 def summary(report: Report, seconds: float) -> str:
-    """One line: how many queries, problems and exemptions, and of which kinds those are."""
+    """Return one line: the numbers of queries, problems and exemptions, and the kinds of exemptions."""
     kinds = Counter(exemption.kind for exemption in report.exemptions)
     exempt = f" ({', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))})" if kinds else ""
     problems = len(list(_merged(report.problems)))
@@ -50,7 +50,7 @@ def _verdict(checked: Checked) -> str:
 
 
 def _merged(problems: Sequence[Problem]) -> Iterator[tuple[Problem, list[str]]]:
-    """Each problem, and the other queries that have it: a fragment's is that of every statement which includes it."""
+    """Yield each problem once, with the other queries that have it, as those that include the same fragment."""
     groups: dict[tuple[str, str], list[Problem]] = defaultdict(list)
     for problem in problems:
         groups[str(problem.place), problem.message].append(problem)

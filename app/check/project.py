@@ -24,7 +24,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What the checker has to be told of a project."""
+    """What the checker needs to know of a project."""
 
     load: Callable[[], Sequence[ModuleType]]
     """Imports the modules that bind functions to statements."""
@@ -55,7 +55,7 @@ async def check_on_server(project: Project, dsn: str, modules: Sequence[ModuleTy
 
 
 async def release_problems(dsn: str, lock: Lock) -> list[Problem]:
-    """What the schema of this DSN breaks for the release that wrote the lock file."""
+    """Return what the schema of this DSN breaks for the release that wrote the lock file."""
     connection = await asyncpg.connect(dsn)
     try:
         return await check_release(connection, await load_schema(connection), lock)
@@ -64,7 +64,7 @@ async def release_problems(dsn: str, lock: Lock) -> list[Problem]:
 
 
 def check_offline(project: Project, modules: Sequence[ModuleType]) -> Report:
-    """Check every bound function against what the lock file says of its statement; LockError without such a file."""
+    """Check every bound function against the lock file. Raises LockError without one."""
     lock = read_lock(project.lock)
     queries = [_against_lock(signature, lock) for signature in bound_functions(modules)]
     others = [

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from app.check.lock import Entry, Lock
+from app.check.lock import Lock, LockEntry
 from app.check.postgres.describe import Description, ResultColumn, describe
 from app.check.postgres.schema import Schema
 from app.check.postgres.server_types import ServerConnection, ServerType, without_domain
@@ -18,7 +18,7 @@ _WIDTHS = {"smallint": 2, "integer": 4, "bigint": 8}
 
 
 async def check_release(connection: ServerConnection, schema: Schema, lock: Lock) -> list[Problem]:
-    """What breaks for the release that wrote this lock file once the schema is this one."""
+    """Return what this schema breaks for the release that wrote this lock file."""
     problems: list[Problem] = []
     for name, entry in lock.entries.items():
         try:
@@ -43,7 +43,7 @@ def _refused(lock: Lock, name: str, error: asyncpg.PostgresError) -> Problem:
     return Problem(name, place, f"the schema breaks {name}: {error}", MEND, postgresql=str(error))
 
 
-def _changes(entry: Entry, now: Description) -> Iterator[str]:
+def _changes(entry: LockEntry, now: Description) -> Iterator[str]:
     yield from _parameter_changes(entry, now)
     yield from _column_changes(entry.description, now)
     if entry.description.at_most_one and not now.at_most_one and entry.promises in {"one", "optional"}:
@@ -55,7 +55,7 @@ def _changes(entry: Entry, now: Description) -> Iterator[str]:
             yield f"it can violate {constraint}, which it does not know"
 
 
-def _parameter_changes(entry: Entry, now: Description) -> Iterator[str]:
+def _parameter_changes(entry: LockEntry, now: Description) -> Iterator[str]:
     for name, old, new in zip(entry.parameters, entry.description.parameters, now.parameters, strict=True):
         if change := type_change(old.type, new.type, writes=True):
             yield f":{name} {change}"
@@ -86,7 +86,7 @@ def _is_known(column: ResultColumn) -> bool:
 
 
 def type_change(old: ServerType, new: ServerType, *, writes: bool) -> str | None:
-    """What Python notices when a type becomes another one; None if it is the same to it, such as a wider integer."""
+    """Return the difference between two types to Python; None if there is none, as for a wider integer."""
     old, new = without_domain(old), without_domain(new)
     if old.kind == new.kind == "array" and old.base and new.base:
         return type_change(old.base, new.base, writes=writes)
@@ -99,6 +99,6 @@ def type_change(old: ServerType, new: ServerType, *, writes: bool) -> str | None
 
 
 def _label_change(old: ServerType, new: ServerType, *, writes: bool) -> str | None:
-    """An enum must keep what is written to it, and yield nothing new."""
+    """Return why an enum breaks: it must keep the labels that are written, and yield no new ones."""
     lost = sorted({*old.labels} - {*new.labels}) if writes else sorted({*new.labels} - {*old.labels})
     return f"is {new.name}, which {'lost' if writes else 'gained'} {', '.join(lost)}" if lost else None

@@ -18,7 +18,7 @@ from app.http.pagination import CURSOR, LIMIT, OFFSET, PageRequest, page_of, pag
 from app.http.requests import database, path_text, query_text, read_object, user_id, viewer_id
 from app.http.responses import json_response, timestamp
 from app.repositories import articles
-from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, Page
+from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, PageBounds
 
 MAX_TAGS = 100
 MAX_TAG = 100
@@ -199,8 +199,8 @@ def _require_author(key: ArticleKey, viewer: int) -> None:
         raise Forbidden("article")
 
 
-def _page(page: PageRequest) -> Page:
-    return Page(limit=page.rows_to_fetch, offset=page.offset, before=page.before)
+def _page(page: PageRequest) -> PageBounds:
+    return PageBounds(limit=page.rows_to_fetch, offset=page.offset, before=page.before)
 
 
 async def _answer(

@@ -73,7 +73,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageBounds:
     """At most `limit` articles older than the key `before`, after skipping `offset` of them."""
 
     limit: int
@@ -141,7 +141,9 @@ async def delete_article(db: Executor, *, article_id: int) -> None:
     ...
 
 
-async def list_articles(db: Executor, *, filters: Filters, page: Page, viewer_id: int | None) -> list[ArticleSummary]:
+async def list_articles(
+    db: Executor, *, filters: Filters, page: PageBounds, viewer_id: int | None
+) -> list[ArticleSummary]:
     """Return a page of the articles that pass the filters, newest first.
 
     A single filter has a statement of its own, with the plan that suits it; combinations share one.

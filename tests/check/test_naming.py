@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.check.postgres.describe import Description, Parameter, ResultColumn
+from app.check.postgres.describe import Description, ResultColumn, StatementParameter
 from app.check.postgres.server_types import ServerType
 from app.check.python.generation import python_source
 from app.check.python.naming import is_field_name
@@ -40,7 +40,9 @@ def run(source: str) -> dict[str, Any]:
     return scope
 
 
-def described(tmp_path: Path, sql: str, columns: list[ResultColumn], parameters: list[Parameter] | None = None) -> str:
+def described(
+    tmp_path: Path, sql: str, columns: list[ResultColumn], parameters: list[StatementParameter] | None = None
+) -> str:
     path = tmp_path / "things.sql"
     path.write_text(sql)
     (statement,) = load_statements(path).values()
@@ -94,7 +96,9 @@ def test_a_row_is_called_as_nothing_else_is(tmp_path: Path, name: str) -> None:
 
 
 def test_an_argument_called_as_the_executor_is_another_one(tmp_path: Path) -> None:
-    source = described(tmp_path, "-- name: go\nselect :db, :db2", [], [Parameter(TEXT), Parameter(TEXT)])
+    source = described(
+        tmp_path, "-- name: go\nselect :db, :db2", [], [StatementParameter(TEXT), StatementParameter(TEXT)]
+    )
 
     assert "async def go(db3: Executor, *, db: str, db2: str) -> None:" in source
     run(source)

@@ -25,8 +25,8 @@ NO_LINEAGE = Lineage((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
-    """What becomes of `$n`."""
+class StatementParameter:
+    """A parameter `$n`, and how the statement uses it."""
 
     type: ServerType
     fills: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def shows_its_row(column: ResultColumn) -> bool:
 
 
 def are_null_together(columns: Sequence[ResultColumn]) -> bool:
-    """Whether these columns, those of a nested row, are all null where it is missing, and some of them never else."""
+    """Return whether all columns of a nested row are null exactly when the row is missing."""
     reasons = {column.absence.missing if column.absence and not column.never_null else "" for column in columns}
     return len(reasons) == 1 and any(column.absence and column.absence.only for column in columns)
 
@@ -68,7 +68,7 @@ def are_null_together(columns: Sequence[ResultColumn]) -> bool:
 class Description:
     """A statement as PostgreSQL understands it."""
 
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[StatementParameter, ...]
     columns: tuple[ResultColumn, ...]
     at_most_one: bool
     """Whether it is proved that there is never a second row."""
@@ -84,7 +84,7 @@ class Description:
 async def describe(
     connection: ServerConnection, schema: Schema, text: str, given: frozenset[int] = frozenset()
 ) -> Description:
-    """The description of a statement with `$1` …; raises the server's error where it does not understand it.
+    """Describe a statement with `$1` …. Raises the server's error when it does not understand the statement.
 
     `given` are the numbers of the parameters that are never null.
     """
@@ -105,7 +105,7 @@ async def describe(
         # tree that is not known: nothing is proved, and what the server says is about the function, not the statement.
         unproved = str(error) if isinstance(error, TreeError) else "nothing is proved of a statement of this kind"
         unknown = tuple(ResultColumn(name, type_, never_null=False) for name, type_ in columns)
-        return Description(tuple(map(Parameter, parameters)), unknown, at_most_one=False, unproved=unproved)
+        return Description(tuple(map(StatementParameter, parameters)), unknown, at_most_one=False, unproved=unproved)
     return Description(
         parameters=_parameters(tree, schema, parameters),
         columns=tuple(
@@ -128,11 +128,11 @@ async def _arbiters(
     return await conflict_arbiters(connection, text, [without_domain(each).name for each in parameters])
 
 
-def _parameters(tree: Node, schema: Schema, types: Sequence[ServerType]) -> tuple[Parameter, ...]:
+def _parameters(tree: Node, schema: Schema, types: Sequence[ServerType]) -> tuple[StatementParameter, ...]:
     compared, tested = compared_parameters(tree, schema.strict_functions), tested_parameters(tree)
     sorting = sorting_parameters(tree)
     return tuple(
-        Parameter(
+        StatementParameter(
             type_, tuple(filled_columns(tree, schema, number)), number in compared, number in tested, number in sorting
         )
         for number, type_ in enumerate(types, 1)

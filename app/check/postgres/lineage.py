@@ -45,7 +45,7 @@ class Lineage:
 
 
 async def lineage(connection: ServerConnection, schema: Schema, function: int, tree: Node) -> Lineage:
-    """What the statement that is the body of this function (an OID) depends on, and what of it it writes."""
+    """Return what a statement, the body of the function with this OID, depends on and writes."""
     rows = await connection.fetch(_DEPENDENCIES, function)
     touched = {(row["object"], row["part"]) for row in rows if not row["is_function"]}
     written = written_columns(tree) | set(_deleted(tree, schema))
@@ -59,7 +59,7 @@ async def lineage(connection: ServerConnection, schema: Schema, function: int, t
 
 
 def _deleted(tree: Node, schema: Schema) -> Iterator[Column]:
-    """All columns of the tables that the statement deletes from: the row is gone."""
+    """Return all columns of the tables that the statement deletes from."""
     for query in walk(tree):
         if query.tag == "QUERY" and _deletes(query):
             table = query.children("rtable")[query.number("resultRelation") - 1].number("relid")
@@ -73,20 +73,20 @@ def _deletes(query: Node) -> bool:
 
 
 def _with_whole_rows(columns: Iterable[Column], schema: Schema) -> Iterator[Column]:
-    """The columns; `select p from people as p` reads all that there are."""
+    """Return the columns, with all columns for a whole row, as in `select p from people as p`."""
     for table, number in columns:
         yield from [(table, number)] if number else ((table, each) for each in schema.tables.get(table, {}))
 
 
 def _sources(columns: Iterable[Column], schema: Schema) -> Iterator[Column]:
-    """The columns that generated ones are computed from."""
+    """Return the columns that generated ones are computed from."""
     for table, number in columns:
         column = schema.column(table, number)
         yield from ((table, source) for source in (column.generated_from if column else ()))
 
 
 def _excluded(tree: Node) -> Iterator[Column]:
-    """The columns that `excluded` in `on conflict` has, whether used or not."""
+    """Return all columns that `excluded` in `on conflict` has, used or not."""
     for query in walk(tree):
         conflict = query.child("onConflict") if query.tag == "QUERY" else None
         if conflict is not None and conflict.has("exclRelTlist"):
@@ -100,7 +100,7 @@ def _names(schema: Schema, columns: set[Column]) -> tuple[str, ...]:
 
 
 def _read(value: Value, queries: tuple[Node, ...]) -> Iterator[Column]:
-    """The columns of tables whose values the tree uses; `queries` are those around it, the innermost first."""
+    """Return the table columns whose values the tree uses. `queries` are those around it, the innermost first."""
     if isinstance(value, list):
         for item in value:
             yield from _read(item, queries)

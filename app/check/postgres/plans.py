@@ -19,7 +19,7 @@ _PASSES_LIMIT_ON = frozenset(("Limit", "Nested Loop", "Append", "Merge Append", 
 
 @dataclass(frozen=True, slots=True)
 class FullScan:
-    """A table of which every row may be read, and the condition that no index serves; empty where there is none."""
+    """A table of which every row may be read, and the condition that no index serves, "" if there is none."""
 
     table: str
     predicate: str
@@ -29,7 +29,7 @@ class FullScan:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What decides whether a condition narrows a scan of an index; `leading` is its first column or expression."""
+    """An index. A condition narrows its scan if it concerns `leading`, its first column or expression."""
 
     leading: str
     is_btree: bool
@@ -37,7 +37,7 @@ class Index:
 
 
 async def load_indexes(connection: ServerConnection) -> Mapping[str, Index]:
-    """What decides whether a condition narrows a scan of an index, for every index of the database."""
+    """Return every index of the database, by name."""
     rows = await connection.fetch("""
         select c.relname, pg_get_indexdef(i.indexrelid, 1, false) as leading, m.amname = 'btree' as is_btree,
             i.indpred is not null as is_partial
@@ -48,7 +48,7 @@ async def load_indexes(connection: ServerConnection) -> Mapping[str, Index]:
 
 
 class Unplannable(Exception):
-    """PostgreSQL understands the statement and has no plan for any arguments; `error` says why."""
+    """PostgreSQL understands the statement but cannot make a generic plan. `error` says why."""
 
     def __init__(self, error: asyncpg.PostgresError) -> None:
         super().__init__(str(error))
@@ -58,10 +58,10 @@ class Unplannable(Exception):
 async def full_scans(
     connection: ServerConnection, indexes: Mapping[str, Index], text: str, keyword: str, types: Sequence[str]
 ) -> list[FullScan]:
-    """The full scans that the statement needs even where PostgreSQL avoids them at any price.
+    """Return the full scans that remain when PostgreSQL avoids them at any price.
 
-    Nothing is executed. It works alike on 15, which has no `explain (generic_plan)`. Raises Unplannable for a statement
-    without a generic plan.
+    Nothing is executed. It works the same way on 15, which has no `explain (generic_plan)`. Raises Unplannable for a
+    statement without a generic plan.
     """
     if keyword not in _PLANNED:
         return []
@@ -75,9 +75,9 @@ async def full_scans(
 
 
 async def conflict_arbiters(connection: ServerConnection, text: str, types: Sequence[str]) -> frozenset[str]:
-    """The names of the unique indexes whose conflicts `on conflict (…)` takes care of, as PostgreSQL infers them.
+    """Return the names of the unique indexes that PostgreSQL infers for `on conflict (…)`.
 
-    None of them where the statement has no plan, which full_scans() tells of.
+    Returns none if the statement has no plan, which full_scans() reports.
     """
     try:
         plan = await _generic_plan(connection, text, types)

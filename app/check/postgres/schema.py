@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class UniqueIndex:
-    """What no two rows of a table may have in common; `constraint` is its number (OID), 0 for a mere index."""
+    """A unique constraint or index. `constraint` is the number (OID) of the constraint, 0 for an index without one."""
 
     name: str
     columns: frozenset[int]
@@ -38,7 +38,7 @@ class UniqueIndex:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A database as it was when this was loaded. Tables are numbers (OIDs), columns numbers within a table."""
+    """The schema of a database when it was loaded. Tables are OIDs, columns are numbers within a table."""
 
     type_of: Callable[[int], ServerType]
     tables: Mapping[int, Mapping[int, Column]]
@@ -53,12 +53,12 @@ class Schema:
     """The names of all constraints and unique indexes, and of those that functions raise."""
 
     def column(self, table: int, number: int) -> Column | None:
-        """A column of a table of the user, or None if it is none, such as a system column."""
+        """Return a column of a user's table; None for anything else, such as a system column."""
         return self.tables.get(table, {}).get(number)
 
 
 async def load_schema(connection: ServerConnection) -> Schema:
-    """The schema of this connection's database."""
+    """Load the schema of this connection's database."""
     strict = await connection.fetch("select oid from pg_proc where proisstrict")
     constraints = await connection.fetch(_CONSTRAINTS)
     return Schema(

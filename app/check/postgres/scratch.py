@@ -10,14 +10,14 @@ from psycopg import sql
 
 
 class ScratchError(Exception):
-    """The server has no scratch database to give; the message says why."""
+    """The server cannot provide a scratch database. The message says why."""
 
 
 @contextmanager
 def scratch_database(server_dsn: str, migrate: Callable[[str], object]) -> Generator[str]:
-    """The DSN of a new database on this server, after `migrate` was called with it; dropped at the end.
+    """Yield the DSN of a new database on this server, migrated by `migrate`. It is dropped at the end.
 
-    The login needs the right to create databases. Raises ScratchError where it cannot connect or create one.
+    The login needs the right to create databases. Raises ScratchError when it cannot connect or create one.
     """
     name = f"bindery_check_{secrets.token_hex(6)}"
     dsn = _replace_database(server_dsn, name)

@@ -14,7 +14,7 @@ else:  # asyncpg's classes are generic to the type checker only
 
 @dataclass(frozen=True, slots=True)
 class ServerType:
-    """A type by the name that a cast calls it, such as `bigint`, `text[]` or `mood`."""
+    """A type by the name that a cast uses, such as `bigint`, `text[]` or `mood`."""
 
     name: str
     kind: Literal["base", "array", "enum", "domain", "composite", "range", "multirange", "pseudo"] = "base"

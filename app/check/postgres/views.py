@@ -18,7 +18,7 @@ where r.ev_type = '1' and c.relnamespace not in ('pg_catalog'::regnamespace, 'in
 
 
 async def load_origins(connection: ServerConnection) -> Origins:
-    """The columns behind those of every view of the user; computed ones are none."""
+    """Return the columns behind those of every user's view. Computed columns have none."""
     origins: dict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
     for row in await connection.fetch(_VIEWS):
         query = single_query(parse_tree(row["tree"]))
@@ -30,7 +30,7 @@ async def load_origins(connection: ServerConnection) -> Origins:
 
 
 def behind(origins: Origins, column: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """The columns that this one of a view is: of the view below, and of the table at last; none of a table's column."""
+    """Return the columns behind this one of a view, down to the table. A column of a table has none."""
     found = origins.get(column[0], {}).get(column[1])
     if found:
         yield found

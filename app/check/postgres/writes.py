@@ -14,7 +14,7 @@ _DO_UPDATE = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Write:
-    """One insert or update: the columns it assigns and the expressions they get; a row of VALUES is one of them."""
+    """One insert or update, or one row of VALUES: the assigned columns and their expressions."""
 
     table: int
     inserts: bool
@@ -23,7 +23,7 @@ class Write:
 
 
 def writes(tree: Node) -> Iterator[Write]:
-    """Everything that the statement inserts and updates, wherever it stands."""
+    """Return every insert and update of the statement, at any depth."""
     for query in walk(tree):
         if query.tag != "QUERY":
             continue
@@ -40,7 +40,7 @@ def writes(tree: Node) -> Iterator[Write]:
 
 
 def filled_columns(tree: Node, schema: Schema, number: int) -> list[str]:
-    """The columns that are declared NOT NULL and get the value of `$number` as it is."""
+    """Return the NOT NULL columns that get the value of `$number` as it is."""
     names = {
         column.name
         for write in _table_writes(tree, schema)
@@ -52,12 +52,12 @@ def filled_columns(tree: Node, schema: Schema, number: int) -> list[str]:
 
 
 def written_columns(tree: Node) -> set[tuple[int, int]]:
-    """Every column, by table and number, that the statement assigns."""
+    """Return every column, by table and number, that the statement assigns."""
     return {(write.table, attribute) for write in writes(tree) for attribute in write.assigned}
 
 
 def forgotten_columns(tree: Node, schema: Schema) -> list[str]:
-    """The columns without a default that are declared NOT NULL and that an insert leaves out: it always fails."""
+    """Return the NOT NULL columns without a default that an insert omits, so that it always fails."""
     return sorted(
         column.name
         for write in _table_writes(tree, schema)
@@ -73,7 +73,7 @@ def infers_arbiters(tree: Node) -> bool:
 
 
 def breakable_constraints(tree: Node, schema: Schema, arbiters: Collection[str] = ()) -> list[str]:
-    """The unique constraints and indexes that the statement can violate; `arbiters` are those that it infers."""
+    """Return the unique constraints and indexes that the statement can violate. `arbiters` are those it infers."""
     names = {
         index.name
         for write in _table_writes(tree, schema)
@@ -133,7 +133,7 @@ def _write(query: Node, command: int, holder: Node, field: str, conflict: Node |
 
 
 def _sources(query: Node, value: Node | None) -> list[Node]:
-    """What an assigned value is: itself, or what stands in that place of each row of a subquery or of VALUES."""
+    """Return the sources of an assigned value: itself, or its place in each row of a subquery or VALUES."""
     if value is None:
         return []
     plain = uncast(value)

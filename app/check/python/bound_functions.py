@@ -40,11 +40,11 @@ class BoundFunction:
 
     @property
     def given(self) -> frozenset[int]:
-        """The numbers of the parameters whose arguments are never None: the function refuses it."""
+        """The numbers of the parameters whose arguments cannot be None."""
         return frozenset(number for number, argument in enumerate(self.arguments, 1) if not argument.allows_none)
 
     def fields(self, columns: Sequence[str]) -> list[Declared]:
-        """What these columns of the result fill, by their names; a scalar is one of any name."""
+        """Return the fields that these columns fill, by name. A scalar accepts any name."""
         if self.query.row_type is None:
             return []
         row_type, optional = split_optional(self.query.row_type.type)
@@ -55,13 +55,13 @@ class BoundFunction:
         return [dataclasses.replace(self.returns, name="", annotation=row_type, optional=nullable)]
 
     def optional_rows(self, columns: Sequence[str]) -> list[Declared]:
-        """The nested rows that these columns of the result fill, and that may be None."""
+        """Return the nested rows that these columns fill and that may be None."""
         if self.query.row_type is None or self.is_scalar:
             return []
         return list(optional_rows(split_optional(self.query.row_type.type)[0], columns))
 
     def locate_parameter(self, number: int, *, beside: Collection[str] = ()) -> Place:
-        """Where the parameter stands first, or first beside one of these words; of a COPY, where the column does."""
+        """Return the first place of a parameter, or its first beside one of these words; for a COPY, of the column."""
         statement = self.query.statement
         if self.query.copy is not None:
             return statement.locate(name_offset(statement.text, self.query.copy.columns[number - 1]))
@@ -69,7 +69,7 @@ class BoundFunction:
 
 
 def checked_text(statement: Statement) -> tuple[str, tuple[str, ...]]:
-    """The text that is checked and the names of its parameters: of a COPY, an insert of one row of it.
+    """Return the text that is checked and the names of its parameters. For a COPY it is an insert of one row.
 
     Raises BindingError for a COPY that no function can be bound to.
     """
@@ -80,7 +80,7 @@ def checked_text(statement: Statement) -> tuple[str, tuple[str, ...]]:
 
 
 def bound_functions(modules: Sequence[ModuleType]) -> Iterator[BoundFunction]:
-    """The functions of these modules that are bound to statements."""
+    """Return the functions of these modules that are bound to statements."""
     for module in modules:
         for queries in bound_files(module):
             for query in queries.bound.values():
@@ -88,7 +88,7 @@ def bound_functions(modules: Sequence[ModuleType]) -> Iterator[BoundFunction]:
 
 
 def bound_files(module: ModuleType) -> list[Queries]:
-    """The SQL files that a module binds functions to; not those that it imported from another module."""
+    """Return the SQL files that a module itself binds functions to."""
     found = {id(value): value for value in vars(module).values() if isinstance(value, Queries)}
     functions = [value for value in vars(module).values() if inspect.isfunction(value)]
     own = {function.__name__ for function in functions if function.__module__ == module.__name__}

@@ -33,18 +33,18 @@ class Declared:
 
     @property
     def allows_none(self) -> bool:
-        """Whether a bound function takes None for it: by `| None`, or as one of the values of `Any`."""
+        """Whether None is allowed: by `| None` or `Any`."""
         return self.optional or refusal(self.annotation)(None) is None
 
 
 def original(module: ModuleType, name: str) -> Callable[..., Any]:
-    """The function of this name as it was written, before it was bound."""
+    """Return the function of this name as it was before binding."""
     functions = (value for value in vars(module).values() if inspect.isfunction(value))
     return inspect.unwrap(next(function for function in functions if function.__name__ == name))
 
 
 def definition(module: ModuleType, name: str) -> Function:
-    """The source of the function of this name."""
+    """Return the syntax tree of the function of this name."""
     # The code object begins at the first decorator.
     line = original(module, name).__code__.co_firstlineno
     functions = (node for node in ast.walk(_parsed(Path(module.__file__ or ""))) if isinstance(node, Function))
@@ -56,7 +56,7 @@ def definition(module: ModuleType, name: str) -> Function:
 
 
 def declared(name: str, hint: Any, annotation: ast.expr | None, before: str, path: Path) -> Declared:
-    """What an annotation in the source says, shown with what stands `before` it."""
+    """Return an annotation as it is in the source, shown with the text `before` it."""
     if annotation is None:
         raise LookupError(f"{path}: {name} has no annotation")
     inner, optional = split_optional(hint)
@@ -67,7 +67,7 @@ def declared(name: str, hint: Any, annotation: ast.expr | None, before: str, pat
 def declared_fields(
     row_type: Any, columns: Sequence[str], prefix: str = "", *, optional_row: str = ""
 ) -> Iterator[Declared]:
-    """The fields of a row type by the names of the columns that fill them; `columns` are those of the result.
+    """Return the fields of a row type by the names of their columns. `columns` are those of the result.
 
     A nested row is its own fields, unless a column of its name is among the result's: then that is a composite.
     """
@@ -81,7 +81,7 @@ def declared_fields(
 
 
 def optional_rows(row_type: Any, columns: Sequence[str], prefix: str = "") -> Iterator[Declared]:
-    """The nested rows that may be None, by the beginning of the names of the columns that fill them."""
+    """Return the nested rows that may be None, by the prefix of their columns."""
     for name, annotation in fields_of(row_type):
         nested = nested_row(annotation)
         if nested is not None and not is_composite(prefix + name, columns):
@@ -91,7 +91,7 @@ def optional_rows(row_type: Any, columns: Sequence[str], prefix: str = "") -> It
 
 
 def place_of(path: Path, line: int, column: int) -> Place:
-    """A place by the numbers of a syntax tree: its columns count bytes, from 0."""
+    """Return the place of a node of a syntax tree, whose columns count bytes from 0."""
     source = path.read_text(encoding="utf-8").splitlines()[line - 1]
     return Place(path, line, len(source.encode()[:column].decode()) + 1, source)
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from app.check.postgres.describe import Description, Parameter, ResultColumn, are_null_together
+from app.check.postgres.describe import Description, ResultColumn, StatementParameter, are_null_together
 from app.check.postgres.server_types import is_array, is_json, parts_of
 from app.check.python.bound_functions import checked_text
 from app.check.python.naming import class_name, docstring, is_field_name, literal, member_names, unused_name
@@ -43,7 +43,7 @@ def python_source(statement: Statement, description: Description, existing: type
 
 
 def _row_columns(statement: Statement, description: Description) -> tuple[ResultColumn, ...]:
-    """The columns of the row type; none where a row is one value or nothing."""
+    """Return the columns of the row type; none if a row is one value or nothing."""
     if statement.keyword == "copy":
         pairs = zip(checked_text(statement)[1], description.parameters, strict=True)
         return tuple(ResultColumn(name, parameter.type, bool(parameter.fills)) for name, parameter in pairs)
@@ -72,18 +72,18 @@ def _function(statement: Statement, description: Description, row: str) -> str:
 
 
 def given_parameters(description: Description) -> frozenset[int]:
-    """The numbers of the parameters whose arguments are written so that they are never None."""
+    """Return the numbers of the parameters whose annotation is written without None."""
     parameters = enumerate(description.parameters, 1)
     return frozenset(
         number for number, parameter in parameters if not (_is_optional(parameter) or is_json(parameter.type))
     )
 
 
-def _annotation(parameter: Parameter) -> str:
+def _annotation(parameter: StatementParameter) -> str:
     return python_type(parameter.type) + (" | None" if _is_optional(parameter) else "")
 
 
-def _is_optional(parameter: Parameter) -> bool:
+def _is_optional(parameter: StatementParameter) -> bool:
     return parameter.tested and not parameter.fills
 
 
@@ -149,14 +149,14 @@ def _unnamed(column: ResultColumn, reason: str) -> str:
 
 
 def _of_row_that_is_there(columns: Sequence[ResultColumn]) -> Sequence[ResultColumn]:
-    """The columns as the fields of a row that is None if they are null together."""
+    """Return the columns as they are when the row exists."""
     if not are_null_together(columns):
         return columns
     return [dataclasses.replace(column, never_null=bool(column.absence and column.absence.only)) for column in columns]
 
 
 def _enums(description: Description) -> dict[str, str]:
-    """The source of each enum by the name of its class."""
+    """Return the source of each enum by the name of its class."""
     types = (part for item in (*description.parameters, *description.columns) for part in parts_of(item.type))
     enums = {enum_class_name(type_): type_ for type_ in types if type_.kind == "enum"}
     return {name: _enum(name, type_.labels) for name, type_ in enums.items()}
@@ -179,7 +179,7 @@ def _imports(source: str, *, has_rows: bool) -> str:
 
 
 def _row_name(name: str) -> str:
-    """`get_article` and `list_articles_by_tag` yield an Article."""
+    """Return the name of a statement's row: Article for `get_article` and `list_articles_by_tag`."""
     _, _, noun = name.partition("_")
     noun = (noun or name).partition("_by_")[0]
     return class_name(noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun)

@@ -30,7 +30,7 @@ def class_name(text: str) -> str:
 
 
 def unused_name(name: str, used: Collection[str]) -> str:
-    """The name, with a number at its end if it is used already."""
+    """Return the name, with a number at its end if it is used already."""
     number, found = 1, name
     while found in used:
         number += 1
@@ -39,7 +39,7 @@ def unused_name(name: str, used: Collection[str]) -> str:
 
 
 def member_names(labels: Collection[str]) -> dict[str, str]:
-    """For each label of an enum the name of its member: `so-so` is SO_SO, `1st` LABEL_1ST."""
+    """Return the names of an enum's members by label: SO_SO for `so-so`, LABEL_1ST for `1st`."""
     members: dict[str, str] = {}
     for label in labels:
         # The enum module keeps names that begin and end with an underscore to itself.
@@ -51,16 +51,16 @@ def member_names(labels: Collection[str]) -> dict[str, str]:
 
 
 def literal(text: str) -> str:
-    """The source of a string, in double quotes."""
+    """Return the source of a string, in double quotes."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def docstring(text: str) -> str:
-    """The source of a docstring."""
+    """Return the source of a docstring."""
     escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     return f'"""{escaped[:-1]}\\""""' if escaped.endswith('"') else f'"""{escaped}"""'
 
 
 def _identifier(text: str) -> str:
-    """The text as Python normalizes it, without what no name can hold."""
+    """Return the text as Python normalizes it, without characters that no name can have."""
     return "".join(letter for letter in normalize("NFKC", text) if f"a{letter}".isidentifier())

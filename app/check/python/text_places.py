@@ -18,16 +18,16 @@ COMPARISONS = frozenset(("=", "<", ">", "<=", ">=", "<>", "!="))
 
 
 def column_offsets(text: str, count: int) -> list[int]:
-    """Where the `count` columns of the result begin; all at the text's beginning where they cannot be told apart.
+    """Return where the `count` columns of the result begin; 0 for all if they cannot be told apart.
 
-    They cannot where the list holds a `*`, or stands in parentheses of its own.
+    They cannot if the list has a `*`, or is in parentheses of its own.
     """
     items = list(_result_list([token for token, depth in _code(text) if depth == 0]))
     return [item.start for item in items] if len(items) == count else [0] * count
 
 
 def parameter_offset(text: str, number: int, *, beside: Collection[str] = ()) -> int:
-    """Where `$number` stands first, or first beside one of these words or operators."""
+    """Return the first place of `$number`, or its first beside one of these words or operators."""
     tokens = [token for token, _ in _code(text)]
     found = [index for index, token in enumerate(tokens) if token.text == f"${number}"]
     wanted = frozenset(beside)
@@ -38,7 +38,7 @@ def parameter_offset(text: str, number: int, *, beside: Collection[str] = ()) ->
 
 
 def _code(text: str) -> Iterator[tuple[Token, int]]:
-    """The tokens that are code, and how many brackets each stands in; a bracket stands outside of itself."""
+    """Yield the tokens that are code, with the depth of brackets around each."""
     depth = 0
     for token in tokenize(text):
         depth -= token.text in _CLOSING
@@ -48,7 +48,7 @@ def _code(text: str) -> Iterator[tuple[Token, int]]:
 
 
 def _result_list(outer: list[Token]) -> Iterator[Token]:
-    """The first token of each column, of the tokens outside of all brackets."""
+    """Return the first token of each column, among the tokens outside all brackets."""
     words = [token.text.lower() for token in outer]
     index = _list_start(words)
     yield from outer[index : index + 1]
@@ -60,7 +60,7 @@ def _result_list(outer: list[Token]) -> Iterator[Token]:
 
 
 def _list_start(words: list[str]) -> int:
-    """Behind `select`, `select distinct on (…)` or `returning`."""
+    """Return the index after `select`, `select distinct on (…)` or `returning`."""
     begin = next((words.index(word) + 1 for word in ("returning", "select") if word in words), len(words))
     for noise in (("all",), ("distinct", "on", "(", ")"), ("distinct",)):
         if tuple(words[begin : begin + len(noise)]) == noise:
@@ -69,7 +69,7 @@ def _list_start(words: list[str]) -> int:
 
 
 def name_offset(text: str, name: str) -> int:
-    """Where a table is first read or a column first named; the beginning where neither is, as with a view."""
+    """Return where a table is first read or a column first named; 0 if neither is, as with a view."""
     tokens = [token for token, _ in _code(text)]
     found = [index for index, token in enumerate(tokens) if token.text.lower().strip('"') == name.lower()]
     as_table = [index for index in found if tokens[index - 1].text.lower() in _BEFORE_TABLES]
@@ -77,5 +77,5 @@ def name_offset(text: str, name: str) -> int:
 
 
 def first_line(path: Path) -> Place:
-    """The beginning of a file."""
+    """Return the place of the beginning of a file."""
     return Source(path, path.read_text(encoding="utf-8")).place(0)

@@ -19,7 +19,7 @@ from app.db.sql.places import Place
 
 
 class Filling(NamedTuple):
-    """A field, the column that fills it, and where that stands."""
+    """A field, the column that fills it, and the place of the column."""
 
     declared: Declared
     column: ResultColumn
@@ -27,7 +27,7 @@ class Filling(NamedTuple):
 
 
 def check_columns(signature: BoundFunction, description: Description, allowed: Exemptions) -> Iterator[Problem]:
-    """What is wrong with the row type of a bound function."""
+    """Yield the problems of a bound function's row type."""
     columns = description.columns
     if signature.query.cardinality in {"none", "copy"} or (signature.query.cardinality == "number" and not columns):
         return
@@ -49,7 +49,7 @@ def check_columns(signature: BoundFunction, description: Description, allowed: E
 
 
 def _confusable(signature: BoundFunction, row: Declared, columns: Sequence[ResultColumn]) -> Iterator[Problem]:
-    """An optional nested row that is there, and is read as one that is missing."""
+    """Yield the optional nested rows that exist but are read as missing."""
     if are_null_together(columns) and not any(map(shows_its_row, columns)):
         names = ", ".join(column.name for column in columns)
         yield Problem(
@@ -63,7 +63,7 @@ def _confusable(signature: BoundFunction, row: Declared, columns: Sequence[Resul
 
 
 def fillings(signature: BoundFunction, columns: Sequence[ResultColumn], places: Sequence[Place]) -> Iterator[Filling]:
-    """Each field that a column fills; the places are those of the columns."""
+    """Return each field with the column that fills it and the column's place."""
     if signature.is_scalar:
         if len(columns) == 1:
             yield Filling(signature.fields([])[0], columns[0], places[0])
@@ -98,7 +98,7 @@ def _check(
 
 
 def _inner_nulls(signature: BoundFunction, filling: Filling, allowed: Exemptions) -> Iterator[Problem]:
-    """Nulls inside a value: among the elements of an array, and the parts of a composite."""
+    """Yield problems with nulls inside a value: in an array or a composite."""
     annotation, column = filling.declared.annotation, filling.column
     if _needs_elements(column, annotation) and not allowed.allow("not null", f"{column.name}[]"):
         message = f"an element of {column.name} can be null, and the annotation does not allow None"

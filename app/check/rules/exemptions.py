@@ -37,7 +37,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """One allowance: `kind` and `subject` say for what, `reason` why."""
+    """One exemption: `kind` and `subject` say what is allowed, `reason` why."""
 
     kind: Kind
     subject: str
@@ -46,7 +46,7 @@ class Exemption:
 
 
 class Exemptions:
-    """The allowances of one statement; remembers which ones were needed."""
+    """The exemptions of one statement. It records which ones were needed."""
 
     def __init__(self, notes: Iterable[CheckNote]) -> None:
         parsed = [(note, _parse(note)) for note in dict.fromkeys(notes)]
@@ -61,7 +61,7 @@ class Exemptions:
         return bool(matching)
 
     def problems(self, query: str) -> Iterator[Problem]:
-        """The lines that the checker does not understand."""
+        """Yield problems for the lines that the checker does not understand."""
         for note in self._malformed:
             yield Problem(
                 query,
@@ -72,7 +72,7 @@ class Exemptions:
 
 
 def unused_exemptions(statements: Sequence[Exemptions]) -> Iterator[tuple[Problem, Exemption]]:
-    """The allowances that no statement needed; a fragment's is needed if one statement that includes it needs it."""
+    """Yield the exemptions that no statement needed. One in a fragment is needed if any statement needs it."""
     used = {exemption.place for exemptions in statements for exemption in exemptions.used}
     known = {exemption.place: exemption for exemptions in statements for exemption in exemptions.known}
     for place, exemption in known.items():

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from app.check.postgres.describe import Description, Parameter
+from app.check.postgres.describe import Description, StatementParameter
 from app.check.python.bound_functions import BoundFunction
 from app.check.python.declared import Declared
 from app.check.python.text_places import COMPARISONS
@@ -20,11 +20,11 @@ class _Pair(NamedTuple):
     signature: BoundFunction
     number: int
     argument: Declared
-    parameter: Parameter
+    parameter: StatementParameter
 
 
 def check_parameters(signature: BoundFunction, description: Description, allowed: Exemptions) -> Iterator[Problem]:
-    """What is wrong with the arguments of a bound function."""
+    """Yield the problems of a bound function's arguments."""
     for number, argument in enumerate(signature.arguments, 1):
         pair = _Pair(signature, number, argument, description.parameters[number - 1])
         yield from _type(pair)

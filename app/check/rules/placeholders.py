@@ -16,19 +16,19 @@ _REFUSED_WHERE_THEY_STAND = {
 
 
 def list_mend(name: str) -> str:
-    """What to write instead of `in (:name)` for a list."""
+    """Return what to write instead of `in (:name)` for a list."""
     return f"compare with the values of a list by `= any (:{name})`, and with none of them by `<> all (:{name})`"
 
 
 def order_mend(name: str) -> str:
-    """What to write instead of `order by :name`."""
+    """Return what to write instead of `order by :name`."""
     return (
         f"name the columns: `order by case :{name} when 'name' then name end, …`; or write a statement for each order"
     )
 
 
 def instead(statement: Statement, error: asyncpg.PostgresError) -> str | None:
-    """What to write instead of a placeholder that PostgreSQL does not take where it stands; None for other errors."""
+    """Return what to write instead of a placeholder that PostgreSQL refuses in its place; None for other errors."""
     code = [token for token in tokenize(statement.text) if not token.is_gap]
     if error.sqlstate == asyncpg.UndefinedFunctionError.sqlstate and "[]" in error.message:
         in_brackets = [token for token in code if token.text != "("]
@@ -44,7 +44,7 @@ def instead(statement: Statement, error: asyncpg.PostgresError) -> str | None:
 
 
 def _placeholders(statement: Statement, tokens: list[Token]) -> list[tuple[str, str]]:
-    """The names of the placeholders with the word before each."""
+    """Yield the names of the placeholders, each with the word before it."""
     return [
         (before.text.lower(), statement.parameters[int(token.text[1:]) - 1])
         for before, token in pairwise(tokens)

@@ -34,7 +34,7 @@ def check_rows(signature: BoundFunction, description: Description, allowed: Exem
 
 
 def check_needless_optionals(pairs: Sequence[tuple[BoundFunction, Description]]) -> Iterator[Problem]:
-    """Fields, nested rows and elements of arrays that may be None although no statement ever yields null for them."""
+    """Yield fields, nested rows and array elements that may be None although no statement yields null for them."""
     filled: dict[str, list[_Filled]] = defaultdict(list)
     for signature, description in pairs:
         for way in (
@@ -50,7 +50,7 @@ def check_needless_optionals(pairs: Sequence[tuple[BoundFunction, Description]])
 
 
 class _Filled(NamedTuple):
-    """What may be None as one statement fills it, and a column that keeps it from that."""
+    """A value that may be None, as one statement fills it, and a column that proves it is not."""
 
     signature: BoundFunction
     declared: Declared

@@ -17,9 +17,9 @@ _JSON_VALUES = (dict, list, str, int, float, bool, object, type(None))
 
 
 def misfit(type_: ServerType, annotation: Any, *, writes: bool) -> str | None:
-    """Why a value of the annotation cannot be written to the type, or one of the type read as the annotation.
+    """Return why a value of the annotation cannot be written to the type, or read from it.
 
-    None if it fits. Whether it can be null is another question: the annotation is one without `| None`.
+    Returns None if it fits. Nulls are judged elsewhere: the annotation has no `| None`.
     """
     alternatives = list(members(annotation))
     if type_.kind == "domain" and type_.base is not None:
@@ -32,7 +32,7 @@ def misfit(type_: ServerType, annotation: Any, *, writes: bool) -> str | None:
 
 
 def required_parts(type_: ServerType, annotation: Any, name: str) -> Iterator[str]:
-    """The attributes of composites that are read as what does not allow None, as `name.attribute`."""
+    """Yield the attributes of composites whose annotation does not allow None, as `name.attribute`."""
     type_ = without_domain(type_)
     of = element(annotation)
     if type_.kind == "array" and type_.base is not None and of is not None:

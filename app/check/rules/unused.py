@@ -16,7 +16,7 @@ from app.db.sql.places import Place, Source
 
 
 def unbound_files(folder: Path, modules: Sequence[ModuleType]) -> Iterator[Problem]:
-    """The SQL files of a folder that no module reads."""
+    """Yield the SQL files of a folder that no module reads."""
     known = {queries.path.resolve() for module in modules for queries in bound_files(module)}
     for path in sorted(folder.glob("*.sql")):
         if path.resolve() not in known:
@@ -24,7 +24,7 @@ def unbound_files(folder: Path, modules: Sequence[ModuleType]) -> Iterator[Probl
 
 
 def unbound_statements(modules: Sequence[ModuleType]) -> Iterator[Problem]:
-    """The statements that no function is bound to."""
+    """Yield the statements that no function is bound to."""
     for module in modules:
         for queries in bound_files(module):
             for name, statement in queries.statements.items():
@@ -40,7 +40,7 @@ def unbound_statements(modules: Sequence[ModuleType]) -> Iterator[Problem]:
 
 
 def missing_rollbacks(folder: Path) -> Iterator[Problem]:
-    """The migrations `x.sql` without a `x.rollback.sql`."""
+    """Yield the migrations `x.sql` without a `x.rollback.sql`."""
     for path in sorted(folder.glob("*.sql")):
         rollback = path.with_suffix(".rollback.sql")
         if not path.name.endswith(".rollback.sql") and not rollback.exists():
@@ -48,7 +48,7 @@ def missing_rollbacks(folder: Path) -> Iterator[Problem]:
 
 
 def unknown_constraints(modules: Sequence[ModuleType], schema: Schema) -> Iterator[Problem]:
-    """The names in `conflicts` and `references` that no constraint, unique index or function has."""
+    """Yield the names in `conflicts` and `references` that no constraint, unique index or function has."""
     for module in modules:
         for queries in bound_files(module):
             for name in (*queries.conflicts, *queries.references):
@@ -57,7 +57,7 @@ def unknown_constraints(modules: Sequence[ModuleType], schema: Schema) -> Iterat
 
 
 def unmapped_conflicts(signature: BoundFunction, description: Description, allowed: Exemptions) -> Iterator[Problem]:
-    """The unique constraints that a statement can violate without `conflicts` saying which field is at fault."""
+    """Yield the unique constraints that a statement can violate and that `conflicts` does not have."""
     statement = signature.query.statement
     instead = "" if signature.query.copy else ", write `on conflict …`"
     for name in description.can_violate:
@@ -74,7 +74,7 @@ def unmapped_conflicts(signature: BoundFunction, description: Description, allow
 
 
 def forgotten_values(signature: BoundFunction, description: Description) -> Iterator[Problem]:
-    """The inserts that leave out a column that must have a value."""
+    """Yield the inserts that omit a column which must have a value."""
     if description.forgets:
         names = ", ".join(description.forgets)
         yield Problem(
@@ -99,7 +99,7 @@ def _unknown(module: ModuleType, queries: Queries, name: str) -> Problem:
 
 
 def _constant(path: Path, value: str) -> Place:
-    """Where a string stands in a module, or where the module begins."""
+    """Return the place of a string in a module, or of the module's beginning."""
     source = Source(path, path.read_text(encoding="utf-8"))
     for node in ast.walk(ast.parse(source.text)):
         if isinstance(node, ast.Constant) and node.value == value:
