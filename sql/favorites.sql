@@ -1,12 +1,49 @@
 -- Who favors which article.
 
 -- name: favorite
--- Favoriting twice is favoriting once; an article that does not exist is left to the read that follows.
-insert into favorites (user_id, article_id)
-select :user_id, articles.id from articles where articles.slug = :slug
-on conflict do nothing;
+-- The article, favored now; favoring twice is favoring once. One statement stores and answers. It sees the tables as they
+-- were before, so the new row stands in for the viewer's, and is added to the count if it is new.
+with article as (
+    select id from articles where articles.slug = :slug
+), favored as (
+    insert into favorites (user_id, article_id)
+    select :viewer_id, article.id from article where known_viewer(:viewer_id)
+    on conflict do nothing
+    returning article_id
+), favorites as (
+    select :viewer_id::bigint as user_id, article.id as article_id from article
+), favorite_counts as (
+    select favorite_counts.article_id, favorite_counts.favorites
+    from favorite_counts join article on article.id = favorite_counts.article_id
+    union all
+    select favored.article_id, 1 from favored
+)
+select
+    articles.body,
+    -- include: articles.article_columns
+from articles
+join users as authors on authors.id = articles.author_id
+where known_viewer(:viewer_id) and articles.slug = :slug;
 
 -- name: unfavorite
--- Undoing what was not done does nothing.
-delete from favorites using articles
-where favorites.user_id = :user_id and favorites.article_id = articles.id and articles.slug = :slug;
+-- The article, not favored now; undoing what was not done does nothing. One statement, as above.
+with article as (
+    select id from articles where articles.slug = :slug
+), unfavored as (
+    delete from favorites using article
+    where favorites.user_id = :viewer_id and favorites.article_id = article.id
+    returning favorites.article_id
+), favorites as (
+    select :viewer_id::bigint as user_id, article.id as article_id from article where false
+), favorite_counts as (
+    select favorite_counts.article_id, favorite_counts.favorites
+    from favorite_counts join article on article.id = favorite_counts.article_id
+    union all
+    select unfavored.article_id, -1 from unfavored
+)
+select
+    articles.body,
+    -- include: articles.article_columns
+from articles
+join users as authors on authors.id = articles.author_id
+where known_viewer(:viewer_id) and articles.slug = :slug;

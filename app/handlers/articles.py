@@ -18,7 +18,7 @@ from app.http.pagination import CURSOR, LIMIT, OFFSET, PageRequest, page_of, pag
 from app.http.requests import database, path_text, query_text, read_object, user_id, viewer_id
 from app.http.responses import json_response, timestamp
 from app.repositories import articles
-from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, PageBounds
+from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, ListedArticle, PageBounds
 
 MAX_TAGS = 100
 MAX_TAG = 100
@@ -204,12 +204,12 @@ def _page(page: PageRequest) -> PageBounds:
 
 
 async def _answer(
-    request: Request, asked: PageRequest, found: list[ArticleSummary], count: Callable[[], Awaitable[int]]
+    request: Request, asked: PageRequest, found: list[ListedArticle], count: Callable[[], Awaitable[int]]
 ) -> Response:
     page = page_of(request, asked, found)
-    # On the last page the total is what was skipped and what is shown: nothing needs to be counted.
-    reached_by_offset = asked.cursor is None and (page.rows or asked.offset == 0)
-    total = asked.offset + len(page.rows) if reached_by_offset and not page.follows else await count()
+    # A page beyond the last one has no row that says how many there are before it.
+    is_beyond = not found and (asked.offset or asked.cursor is not None)
+    total = found[0].total if found else await count() if is_beyond else 0
     answer: ManyArticles = {"articles": [article_summary_json(each) for each in page.rows], "articlesCount": total}
     return json_response(answer, headers=page.headers)
 

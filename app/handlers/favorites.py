@@ -6,25 +6,19 @@ from starlette.responses import Response
 from app.handlers.articles import OneArticle, article_response
 from app.http.operations import Operation
 from app.http.requests import database, path_text, user_id
-from app.repositories import articles, favorites
+from app.repositories import favorites
 
 
 async def create_article_favorite(request: Request) -> Response:
     """Favorite an article."""
     viewer, slug = user_id(request), path_text(request, "slug")
-    async with database(request).transaction() as tx:
-        await favorites.favorite(tx, user_id=viewer, slug=slug)
-        article = await articles.get_article(tx, slug=slug, viewer_id=viewer)
-    return article_response(article)
+    return article_response(await favorites.favorite(database(request), viewer_id=viewer, slug=slug))
 
 
 async def delete_article_favorite(request: Request) -> Response:
     """Unfavorite an article."""
     viewer, slug = user_id(request), path_text(request, "slug")
-    async with database(request).transaction() as tx:
-        await favorites.unfavorite(tx, user_id=viewer, slug=slug)
-        article = await articles.get_article(tx, slug=slug, viewer_id=viewer)
-    return article_response(article)
+    return article_response(await favorites.unfavorite(database(request), viewer_id=viewer, slug=slug))
 
 
 _TAG = "Favorites"

@@ -42,6 +42,13 @@ class Article(ArticleSummary):
 
 
 @dataclass(frozen=True, slots=True)
+class ListedArticle(ArticleSummary):
+    """An article in a list, and how many articles the list has on all its pages."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedArticle:
     """An article as everyone sees it."""
 
@@ -143,7 +150,7 @@ async def delete_article(db: Executor, *, article_id: int) -> None:
 
 async def list_articles(
     db: Executor, *, filters: Filters, page: PageBounds, viewer_id: int | None
-) -> list[ArticleSummary]:
+) -> list[ListedArticle]:
     """Return a page of the articles that pass the filters, newest first.
 
     A single filter has a statement of its own, with the plan that suits it; combinations share one.
@@ -180,7 +187,7 @@ async def count_articles(db: Executor, *, filters: Filters) -> int:
 @queries.bind
 async def list_all_articles(
     db: Executor, *, limit: int, offset: int, before: int, viewer_id: int | None
-) -> list[ArticleSummary]:
+) -> list[ListedArticle]:
     """Return the newest articles."""
     ...
 
@@ -188,7 +195,7 @@ async def list_all_articles(
 @queries.bind
 async def list_articles_by_tag(
     db: Executor, *, tag: str, limit: int, offset: int, before: int, viewer_id: int | None
-) -> list[ArticleSummary]:
+) -> list[ListedArticle]:
     """Return the newest articles with the tag."""
     ...
 
@@ -196,7 +203,7 @@ async def list_articles_by_tag(
 @queries.bind
 async def list_articles_by_author(
     db: Executor, *, author: str, limit: int, offset: int, before: int, viewer_id: int | None
-) -> list[ArticleSummary]:
+) -> list[ListedArticle]:
     """Return the newest articles of the author with this user name."""
     ...
 
@@ -204,7 +211,7 @@ async def list_articles_by_author(
 @queries.bind
 async def list_articles_favorited_by(
     db: Executor, *, favorited_by: str, limit: int, offset: int, before: int, viewer_id: int | None
-) -> list[ArticleSummary]:
+) -> list[ListedArticle]:
     """Return the newest articles that the user with this name favors."""
     ...
 
@@ -220,13 +227,13 @@ async def list_articles_by_filters(
     offset: int,
     before: int,
     viewer_id: int | None,
-) -> list[ArticleSummary]:
+) -> list[ListedArticle]:
     """Return the newest articles that pass every filter which is not None."""
     ...
 
 
 @queries.bind
-async def list_feed(db: Executor, *, limit: int, offset: int, before: int, viewer_id: int) -> list[ArticleSummary]:
+async def list_feed(db: Executor, *, limit: int, offset: int, before: int, viewer_id: int) -> list[ListedArticle]:
     """Return the newest articles by authors that the viewer follows."""
     ...
 

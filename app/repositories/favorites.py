@@ -2,21 +2,27 @@
 
 from app.db import Executor, Queries
 from app.repositories import SQL
+from app.repositories.articles import Article
 
 queries = Queries(
     SQL / "favorites.sql",
     resource="article",
-    references={"favorites_user_id_fkey": "viewer", "favorites_article_id_fkey": "article"},
+    references={
+        "known_viewer": "viewer",
+        "favorites_user_id_fkey": "viewer",
+        "favorites_article_id_fkey": "article",
+    },
+    harmless={"known_viewer"},
 )
 
 
 @queries.bind
-async def favorite(db: Executor, *, user_id: int, slug: str) -> None:
-    """Favor the article with this slug, if there is one. Raises NotFound("viewer") when the user no longer exists."""
+async def favorite(db: Executor, *, viewer_id: int, slug: str) -> Article:
+    """Favor the article and return it. Raises NotFound("article") when there is none, or NotFound("viewer")."""
     ...
 
 
 @queries.bind
-async def unfavorite(db: Executor, *, user_id: int, slug: str) -> None:
-    """Make the user stop favoring the article."""
+async def unfavorite(db: Executor, *, viewer_id: int, slug: str) -> Article:
+    """Stop favoring the article and return it. Raises NotFound as favorite does."""
     ...
