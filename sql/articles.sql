@@ -298,3 +298,12 @@ select count(*) from passing;
 -- name: count_feed
 -- include: number_in_feed
 ;
+
+-- name: copy_articles
+-- Many articles at once.
+-- check: conflict articles_slug_key, because a slug ends with the article's id
+copy articles (author_id, slug_words, title, description, body, tags, created_at, updated_at) from stdin;
+
+-- name: find_newest_key
+-- The id of the newest article.
+select id from articles order by id desc limit 1;

@@ -39,3 +39,7 @@ where known_viewer(:viewer_id) and articles.slug = :slug;
 
 -- name: delete_comment
 delete from comments where id = :comment_id;
+
+-- name: copy_comments
+-- Many comments at once.
+copy comments (article_id, author_id, body) from stdin;

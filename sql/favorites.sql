@@ -47,3 +47,8 @@ select
 from articles
 join users as authors on authors.id = articles.author_id
 where known_viewer(:viewer_id) and articles.slug = :slug;
+
+-- name: copy_favorites
+-- Many favorites at once.
+-- check: conflict favorites_pkey, because no field of a request is at fault: the error names the row
+copy favorites (user_id, article_id) from stdin;

@@ -56,3 +56,8 @@ select
     -- include: author_columns
 from users as authors
 where known_viewer(:viewer_id) and authors.username = :username;
+
+-- name: copy_follows
+-- Many follows at once.
+-- check: conflict follows_pkey, because no field of a request is at fault: the error names the row
+copy follows (follower_id, followed_id) from stdin;

@@ -59,3 +59,7 @@ select
 -- name: copy_users
 -- Many accounts at once.
 copy users (username, email, password_hash, bio, image) from stdin;
+
+-- name: find_newest_key
+-- The id of the newest account.
+select id from users order by id desc limit 1;

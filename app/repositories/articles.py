@@ -1,6 +1,6 @@
 """Articles, alone and in lists."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,6 +93,20 @@ class _Seen(TypedDict):
     offset: int
     before: int
     viewer_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewArticle:
+    """An article to store. Its tags must not repeat."""
+
+    author_id: int
+    slug_words: str
+    title: str
+    description: str
+    body: str
+    tags: list[str]
+    created_at: datetime
+    updated_at: datetime
 
 
 @queries.bind
@@ -273,4 +287,16 @@ async def count_articles_by_filters(
 @queries.bind
 async def count_feed(db: Executor, *, viewer_id: int) -> int:
     """Return how many articles there are by authors that the viewer follows."""
+    ...
+
+
+@queries.bind
+async def copy_articles(db: Executor, *, rows: Iterable[NewArticle] | AsyncIterable[NewArticle]) -> int:
+    """Store many articles, all or none. Raises BadRow, which names the row, when one cannot be stored."""
+    ...
+
+
+@queries.bind
+async def find_newest_key(db: Executor) -> int | None:
+    """Return the id of the newest article, None if there is none."""
     ...

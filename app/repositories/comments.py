@@ -1,5 +1,6 @@
 """Comments on articles."""
 
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,4 +60,19 @@ async def get_comment_key(db: Executor, *, slug: str, comment_id: int, viewer_id
 @queries.bind
 async def delete_comment(db: Executor, *, comment_id: int) -> None:
     """Delete the comment."""
+    ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewComment:
+    """A comment to store."""
+
+    article_id: int
+    author_id: int
+    body: str
+
+
+@queries.bind
+async def copy_comments(db: Executor, *, rows: Iterable[NewComment] | AsyncIterable[NewComment]) -> int:
+    """Store many comments, all or none. Raises BadRow, which names the row, when one cannot be stored."""
     ...

@@ -1,5 +1,8 @@
 """Favorites: users and the articles that they favor."""
 
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass
+
 from app.db import Executor, Queries
 from app.repositories import SQL
 from app.repositories.articles import Article
@@ -25,4 +28,18 @@ async def favorite(db: Executor, *, viewer_id: int, slug: str) -> Article:
 @queries.bind
 async def unfavorite(db: Executor, *, viewer_id: int, slug: str) -> Article:
     """Stop favoring the article and return it. Raises NotFound as favorite does."""
+    ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewFavorite:
+    """A favorite to store."""
+
+    user_id: int
+    article_id: int
+
+
+@queries.bind
+async def copy_favorites(db: Executor, *, rows: Iterable[NewFavorite] | AsyncIterable[NewFavorite]) -> int:
+    """Store many favorites, all or none. Raises BadRow, which names the row, when one cannot be stored."""
     ...

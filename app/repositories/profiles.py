@@ -1,5 +1,6 @@
 """Users as other users see them, and the follows between them."""
 
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 
 from app.db import Executor, Queries
@@ -62,4 +63,18 @@ async def follow(db: Executor, *, viewer_id: int, username: str) -> Seen:
 @queries.bind
 async def unfollow(db: Executor, *, viewer_id: int, username: str) -> Seen:
     """Stop following `username` and return the profile. Raises NotFound as get_profile does."""
+    ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewFollow:
+    """A follow to store."""
+
+    follower_id: int
+    followed_id: int
+
+
+@queries.bind
+async def copy_follows(db: Executor, *, rows: Iterable[NewFollow] | AsyncIterable[NewFollow]) -> int:
+    """Store many follows, all or none. Raises BadRow, which names the row, when one cannot be stored."""
     ...

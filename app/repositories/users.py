@@ -105,3 +105,9 @@ async def update_user(
     Raises Conflict("username") or Conflict("email") when one is taken, NotFound("viewer") when the account is gone.
     """
     ...
+
+
+@queries.bind
+async def find_newest_key(db: Executor) -> int | None:
+    """Return the id of the newest account, None if there is none."""
+    ...
