@@ -129,7 +129,8 @@ where follows.follower_id = :viewer_id
 
 -- fragment: articles_passing
 -- The articles that pass several filters; a null one lets everything pass. Counters tell which filter leaves the fewest
--- articles: only its branch runs, and looks at each of those. No one order of joins would serve all values.
+-- articles: only its branch runs, and looks each of those up in the others. (`exists` would let the planner
+-- hash all articles of a tag or user.)
 -- check: null :author, because no author is looked for then
 -- check: null :favorited_by, because no user is looked for then
 -- check: null :tag, because no tag is looked for then
@@ -158,27 +159,27 @@ with asked as materialized (
 ), passing as materialized (
     select articles.id from articles
     where (select walk = 'author' from shortest) and articles.author_id = (select author_id from shortest)
-      and (:tag::text is null or exists (
-          select from article_tags where article_tags.article_id = articles.id and article_tags.tag = :tag))
-      and (:favorited_by::text is null or exists (
-          select from favorites
+      and (:tag::text is null or (
+          select true from article_tags where article_tags.article_id = articles.id and article_tags.tag = :tag))
+      and (:favorited_by::text is null or (
+          select true from favorites
           where favorites.article_id = articles.id and favorites.user_id = (select fan_id from shortest)))
     union all
     select favorites.article_id from favorites
     where (select walk = 'fan' from shortest) and favorites.user_id = (select fan_id from shortest)
-      and (:tag::text is null or exists (
-          select from article_tags where article_tags.article_id = favorites.article_id and article_tags.tag = :tag))
-      and (:author::text is null or exists (
-          select from articles
+      and (:tag::text is null or (
+          select true from article_tags where article_tags.article_id = favorites.article_id and article_tags.tag = :tag))
+      and (:author::text is null or (
+          select true from articles
           where articles.id = favorites.article_id and articles.author_id = (select author_id from shortest)))
     union all
     select article_tags.article_id from article_tags
     where (select walk = 'tag' from shortest) and article_tags.tag = :tag
-      and (:author::text is null or exists (
-          select from articles
+      and (:author::text is null or (
+          select true from articles
           where articles.id = article_tags.article_id and articles.author_id = (select author_id from shortest)))
-      and (:favorited_by::text is null or exists (
-          select from favorites
+      and (:favorited_by::text is null or (
+          select true from favorites
           where favorites.article_id = article_tags.article_id and favorites.user_id = (select fan_id from shortest)))
 )
 
@@ -250,9 +251,7 @@ with followed as materialized (
         where articles.id < :before
         order by articles.id desc limit case when (select many from followed) then 20000 else 0 end
     ) as newest
-    where exists (
-        select from follows where follows.follower_id = :viewer_id and follows.followed_id = newest.author_id
-    )
+    where (select true from follows where follows.follower_id = :viewer_id and follows.followed_id = newest.author_id)
     order by newest.id desc limit :limit::bigint + :offset::bigint
 ), page as (
     select found.id as article_id from (

@@ -14,7 +14,8 @@ from app.settings import settings_table
 
 # What belongs to the example, and what of that stays with the kit.
 EXAMPLE = (
-    "app/handlers/*.py", "app/repositories/*.py", "app/imports.py", "app/commands/import_.py", "sql/*.sql",
+    "app/handlers/*.py", "app/repositories/*.py", "app/imports.py", "app/commands/import_.py", "app/commands/seed.py",
+    "app/seeding", "sql/*.sql",
     "migrations/*.sql", "tests/handlers", "tests/repositories", "tests/debian/test_docs_page.py",
     "benchmarks/export.py",
 )  # fmt: skip
