@@ -18,13 +18,11 @@ from starlette.routing import Route
 from app import __version__
 from app.db import BinderyError, Database
 from app.handlers.conduit import API  # the one line that names the example: python -m app own NAME replaces it
-from app.http.disconnect import CancelAbandoned
 from app.http.docs import docs_routes
-from app.http.errors import AnswerCrashes, exception_handlers
-from app.http.headers import SafeHeaders
+from app.http.endpoints import Service
 from app.http.health import HealthChecks
 from app.http.openapi import openapi_document
-from app.http.operations import Operation, routes
+from app.http.operations import Operation
 from app.http.requests import VerifyToken
 from app.http.streaming import Exports
 from app.migrations import migration_ids
@@ -48,23 +46,13 @@ def create_app(settings: Settings) -> Starlette:
     """
     if settings.secret_key is None:
         raise SettingsError("SECRET_KEY: is not set; allowed: at least 32 random bytes")
-    app = Starlette(
-        routes=[
-            *routes(operations()),
-            Route("/", to_docs),
-            *docs_routes(API.title),
-            Route("/openapi.json", openapi_json),
-            Route("/favicon.ico", favicon),
-        ],
-        lifespan=lifespan,
-        exception_handlers=exception_handlers(API.answers),
-        middleware=[
-            Middleware(CancelAbandoned),
-            Middleware(SafeHeaders),
-            cors(settings.cors_origins),
-            Middleware(AnswerCrashes),
-        ],
-    )
+    others = [
+        Route("/", to_docs),
+        *docs_routes(API.title),
+        Route("/openapi.json", openapi_json),
+        Route("/favicon.ico", favicon),
+    ]
+    app = Service(operations(), API.answers, cors(settings.cors_origins), others, lifespan)
     app.state.settings = settings
     app.state.database = database(settings)
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)

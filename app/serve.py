@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import resource
@@ -25,6 +26,9 @@ logger = logging.getLogger("app.serve")
 # What the kernel takes of an answer before it was sent. By itself it takes megabytes at once, and a client that reads
 # them slowly looks like one that reads nothing.
 UNSENT_BYTES = 64 * 1024
+
+# New objects, less those that are gone, after which the garbage collector looks for circles among them.
+YOUNG_OBJECTS = 7000
 
 # Files that a process opens besides its connections: its listener, logs, what it imports.
 OTHER_FILES = 100
@@ -70,11 +74,23 @@ def run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
         listener.close()
 
 
+def freeze_garbage() -> None:
+    """Take what is there now out of the garbage collector's sight: modules, routes, statements and sessions stay.
+
+    A full collection would walk over all of them, which takes 20 to 40 ms and is the tail of every route. What a request
+    makes is freed by reference counting, so young objects are looked at ten times as rarely as usual.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+
+
 class _Server(uvicorn.Server):
     """uvicorn, except that it says where it listens, and that a signal ends it normally however often it comes."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        freeze_garbage()
         for listener in sockets or []:
             print(f"Listening on http://{_shown(listener)} (docs at /docs, Ctrl-C stops)", flush=True)
 
@@ -164,6 +180,7 @@ def _config(app: _Lifespan, settings: Settings) -> uvicorn.Config:
         interface="asgi3",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         # uvicorn's own "info" is how it starts and stops: we say that in one line.
         log_level="warning" if settings.log_level == "info" else settings.log_level,
         timeout_keep_alive=settings.http_idle_timeout,

@@ -16,7 +16,7 @@ from app.http.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
 from app.http.errors import Conflicts, Invalid, Unauthorized
 from app.http.headers import NO_STORE
 from app.http.operations import Operation
-from app.http.requests import database, read_object, user_id
+from app.http.requests import database, read_object, sent_token, user_id
 from app.http.responses import json_response
 from app.repositories import users
 from app.repositories.users import User
@@ -100,7 +100,7 @@ class ImportedUser(RequestBody):
 
 
 class UserJson(TypedDict):
-    """An account as its owner sees it, with a fresh token."""
+    """An account as its owner sees it, with a token: the one sent, or a new one if half of its time is over."""
 
     email: str
     token: str
@@ -128,11 +128,11 @@ def _tokens(request: Request) -> Tokens:
     return request.app.state.tokens
 
 
-def _user_response(request: Request, user: User, status: int = 200) -> Response:
+def _user_response(user: User, token: str, status: int = 200) -> Response:
     answer: OneUser = {
         "user": {
             "email": user.email,
-            "token": _tokens(request).issue(user.id),
+            "token": token,
             "username": user.username,
             "bio": user.bio,
             "image": user.image,
@@ -162,7 +162,7 @@ async def create_user(request: Request) -> Response:
     db = database(request)
     async with _naming_all_that_is_taken(db, None, new.username, new.email):
         user = await users.create_user(db, username=new.username, email=new.email, password_hash=password_hash)
-    return _user_response(request, user, 201)
+    return _user_response(user, _tokens(request).issue(user.id), 201)
 
 
 async def login(request: Request) -> Response:
@@ -176,12 +176,14 @@ async def login(request: Request) -> Response:
     matches = await _passwords(request).verify(password_hash, credentials.password)
     if account is None or not matches:
         raise Unauthorized("credentials", "invalid")
-    return _user_response(request, account.user)
+    return _user_response(account.user, _tokens(request).issue(account.user.id))
 
 
 async def get_current_user(request: Request) -> Response:
     """Get the current user's account."""
-    return _user_response(request, await users.get_user(database(request), user_id=user_id(request)))
+    viewer = user_id(request)
+    user = await users.get_user(database(request), user_id=viewer)
+    return _user_response(user, _tokens(request).renew(sent_token(request), viewer))
 
 
 async def update_current_user(request: Request) -> Response:
@@ -205,7 +207,7 @@ async def update_current_user(request: Request) -> Response:
             sets_image="image" in given,
             image=changes.image or None,
         )
-    return _user_response(request, user)
+    return _user_response(user, _tokens(request).renew(sent_token(request), viewer))
 
 
 _TAG = "User and Authentication"

@@ -40,7 +40,7 @@ class _Request:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._messages: asyncio.Queue[Message] | None = None
         self._handler = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
         self._receiving = False
@@ -50,7 +50,7 @@ class _Request:
 
     async def receive(self) -> Message:
         """Return the next message for the application. Only one call at a time is allowed."""
-        if self._watcher is not None:
+        if self._messages is not None:
             return await self._messages.get()
         self._receiving = True
         try:
@@ -73,13 +73,14 @@ class _Request:
             # The application waits for the client itself, and would miss what is taken from it here.
             self._timer = self._loop.call_later(PATIENCE, self._begin_to_watch)
         else:
-            self._watcher = self._loop.create_task(self._watch())
+            self._messages = asyncio.Queue()
+            self._watcher = self._loop.create_task(self._watch(self._messages))
 
-    async def _watch(self) -> None:
+    async def _watch(self, messages: asyncio.Queue[Message]) -> None:
         message: Message = {}
         while message.get("type") != "http.disconnect":
             message = await self._receive()
-            self._messages.put_nowait(message)
+            messages.put_nowait(message)
         if self._handler is not None:
             self._abandoned = True
             self._handler.cancel()

@@ -8,7 +8,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 """For answers with a token: no cache keeps them."""
 UNFRAMED = {"Content-Security-Policy": "frame-ancestors 'none'", "X-Frame-Options": "DENY"}
 """For pages: no other page shows them inside itself and has its user click there."""
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+VARIES = (b"vary", b"Origin")
+"""For answers to a request without an Origin: to one with it, the headers may be others."""
 
 
 class SafeHeaders:
@@ -24,14 +26,15 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
                 if message["status"] == 201 or message["status"] // 100 == 3:
-                    headers = [_relative(name, value) for name, value in headers]
-                message["headers"] = [*headers, _NO_SNIFFING]
+                    headers = [relative(name, value) for name, value in headers]
+                message["headers"] = [*headers, NO_SNIFFING]
             await send(message)
 
         await self.app(scope, receive, send_safely)
 
 
-def _relative(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+def relative(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """Return the header; a Location without its scheme and host."""
     if name != b"location":
         return name, value
     url = urlsplit(value.decode("latin-1"))

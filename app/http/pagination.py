@@ -4,6 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 
@@ -90,8 +91,9 @@ def page_of(request: Request, asked: PageRequest, fetched: list[Row]) -> Page[Ro
 
 
 def _link(request: Request, key: int) -> dict[str, str]:
-    url = request.url.remove_query_params(["offset", "cursor"]).include_query_params(cursor=_encode(key))
-    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in {"offset", "cursor"}]
+    query = urlencode([*kept, ("cursor", _encode(key))])
+    return {"Link": f'<{quote(request.scope["path"])}?{query}>; rel="next"'}
 
 
 def _encode(key: int) -> str:

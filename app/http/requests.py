@@ -37,17 +37,25 @@ def user_id(request: Request) -> int:
 
 def viewer_id(request: Request) -> int | None:
     """Return the id of the user who asks, None without a token. Raises Unauthorized for an invalid one."""
+    token = sent_token(request)
+    if token is None:
+        return None
+    verify: VerifyToken = request.app.state.verify_token
+    user = verify(token)
+    if user is None:
+        raise Unauthorized("token", "is invalid")
+    return user
+
+
+def sent_token(request: Request) -> str | None:
+    """Return the token in the request's Authorization, None without one. Raises Unauthorized for another scheme."""
     authorization = request.headers.get("authorization")
     if authorization is None:
         return None
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() not in {"token", "bearer"}:
         raise Unauthorized("token", "is invalid")
-    verify: VerifyToken = request.app.state.verify_token
-    user = verify(token.strip())
-    if user is None:
-        raise Unauthorized("token", "is invalid")
-    return user
+    return token.strip()
 
 
 async def require_viewer(request: Request) -> None:

@@ -1,0 +1,116 @@
+"""Answers requests for operations: one frame finds the handler, calls it, and turns what it raises into an answer."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.db import is_server_unfit
+from app.http.disconnect import CancelAbandoned
+from app.http.errors import ANSWERS, AnswerCrashes, Invalid, exception_handlers
+from app.http.headers import NO_SNIFFING, VARIES, SafeHeaders, relative
+from app.http.operations import Operation, routes
+from app.http.requests import require_viewer
+from app.http.table import Table
+
+logger = logging.getLogger("app.http")
+
+Answers = Mapping[type[Exception], Callable[[Any], Response]]
+
+
+class Service(Starlette):
+    """Starlette, with the operations in front of its own routes and middleware.
+
+    Those cost more than a query: each is a frame and wraps `send` once more. They serve what is no operation: other
+    paths and methods, and the routes given as `others`.
+    """
+
+    def __init__(
+        self, operations: Sequence[Operation], answers: Answers, cors: Middleware, others: Sequence[Any], lifespan: Any
+    ) -> None:
+        super().__init__(
+            routes=[*routes(operations), *others],
+            lifespan=lifespan,
+            exception_handlers=exception_handlers(answers),
+            middleware=[Middleware(SafeHeaders), cors, Middleware(AnswerCrashes)],
+        )
+        self._table = Table(operations)
+        self._answers = answers
+        self._cors = cors
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application that Starlette calls."""
+        others = super().build_middleware_stack()
+        return CancelAbandoned(Endpoints(self._table, self._answers, self._cors, others))
+
+
+class Endpoints:
+    """ASGI application that answers the operations of `table`; every other request is for `others`.
+
+    `answers` turns exceptions into answers, beside ANSWERS.
+    """
+
+    def __init__(self, table: Table, answers: Answers, cors: Middleware, others: ASGIApp) -> None:
+        self._table = table
+        self._answers: Answers = {**ANSWERS, **answers}
+        # Only what a page of another origin asks for needs its headers.
+        self._cors = cors.cls(self._answer, *cors.args, **cors.kwargs)
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or not self._table.find(scope):
+            await self._others(scope, receive, send)
+        elif any(name == b"origin" for name, _ in scope["headers"]):
+            await self._cors(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send, VARIES)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, *headers: tuple[bytes, bytes]) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await scope["endpoint"](request)
+        except Exception as error:
+            response = await self._answer_to(request, error)
+        if response.status_code == 201 or response.status_code // 100 == 3:
+            response.raw_headers = [relative(name, value) for name, value in response.raw_headers]
+        response.raw_headers += (NO_SNIFFING, *headers)
+        if isinstance(response, StreamingResponse):
+            await self._stream(response, request, send)
+        else:
+            await response(scope, receive, send)
+
+    async def _stream(self, response: StreamingResponse, request: Request, send: Send) -> None:
+        """Send an answer that may fail before it begins."""
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await response(request.scope, request.receive, watch)
+        except Exception as error:
+            if started:
+                raise
+            failure = await self._answer_to(request, error)
+            failure.raw_headers.append(NO_SNIFFING)
+            await failure(request.scope, request.receive, send)
+
+    async def _answer_to(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, Invalid):
+            # A missing viewer comes before an invalid request, and no statement may have looked at the viewer yet.
+            try:
+                await require_viewer(request)
+            except Exception as missing:
+                error = missing
+        kind = next(kind for kind in type(error).__mro__ if kind in self._answers)
+        if kind is Exception and not is_server_unfit(error):
+            logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return self._answers[kind](error)
