@@ -50,6 +50,29 @@ NO_TUNNEL = Refusal(501, "method", "is not supported")
 TOO_MANY = Refusal(503, "server", "has too many connections; try again in a moment", retry_after=1)
 
 
+class _Joining:
+    """The transport as one answer sees it: the head waits for the body, since a system call costs as much as a route.
+
+    Only where the length of the body is known: then it comes at once.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._head: bytes | None = None
+        self._transport = transport
+        self.close = transport.close
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep for the next call."""
+        if self._head is not None:
+            self._transport.write(self._head + data)
+            self._head = None
+        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
+            self._head = data
+        else:
+            self._transport.write(data)
+
+
 class HttpProtocol(HttpToolsProtocol):
     """One connection. The server calls check_time() about once a second: no request pays for a timer of its own."""
 
@@ -143,6 +166,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if cycle.scope["method"] != "HEAD":
+            cycle.transport = cast("Transport", _Joining(self.transport))
         super()._start_asgi_task(cycle, app)
 
     # Limits

@@ -77,8 +77,8 @@ def run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
 def freeze_garbage() -> None:
     """Take what is there now out of the garbage collector's sight: modules, routes, statements and sessions stay.
 
-    A full collection would walk over all of them, which takes 20 to 40 ms and is the tail of every route. What a request
-    makes is freed by reference counting, so young objects are looked at ten times as rarely as usual.
+    A full collection would walk over all of them, which takes 20 to 40 ms and is the tail of every route. What a
+    request makes is freed by reference counting, so young objects are looked at ten times as rarely as usual.
     """
     gc.collect()
     gc.freeze()

@@ -4,13 +4,15 @@
 -- An article as the viewer sees it, without its body; a stranger (null) favors and follows nothing.
 -- check: null :viewer_id, because a stranger favors nothing
 -- check: not null tag_list[], because a constraint keeps nulls out of tags
+-- check: not null created_at, because a column that is never null is written as text
+-- check: not null updated_at, because a column that is never null is written as text
 articles.id as key,
 articles.slug,
 articles.title,
 articles.description,
 articles.tags as tag_list,
-articles.created_at,
-articles.updated_at,
+iso8601(articles.created_at) as created_at,
+iso8601(articles.updated_at) as updated_at,
 exists (
     select from favorites where favorites.article_id = articles.id and favorites.user_id = :viewer_id
 ) as favorited,
@@ -58,14 +60,16 @@ for no key update;
 -- Every article in the order of publication, for an export; nothing in it depends on who asks.
 -- check: full scan of articles, because an export has all of them
 -- check: not null tag_list[], because a constraint keeps nulls out of tags
+-- check: not null created_at, because a column that is never null is written as text
+-- check: not null updated_at, because a column that is never null is written as text
 select
     articles.slug,
     articles.title,
     articles.description,
     articles.body,
     articles.tags as tag_list,
-    articles.created_at,
-    articles.updated_at,
+    iso8601(articles.created_at) as created_at,
+    iso8601(articles.updated_at) as updated_at,
     authors.username as author
 from articles
 join users as authors on authors.id = articles.author_id

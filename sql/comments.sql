@@ -2,9 +2,11 @@
 
 -- fragment: comment_columns
 -- A comment as the viewer sees it.
+-- check: not null created_at, because a column that is never null is written as text
+-- check: not null updated_at, because a column that is never null is written as text
 comments.id,
-comments.created_at,
-comments.updated_at,
+iso8601(comments.created_at) as created_at,
+iso8601(comments.updated_at) as updated_at,
 comments.body,
 -- include: profiles.author_columns
 

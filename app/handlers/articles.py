@@ -16,7 +16,7 @@ from app.http.errors import Forbidden, Invalid
 from app.http.operations import Operation, Parameter
 from app.http.pagination import CURSOR, LIMIT, OFFSET, PageRequest, page_of, page_request
 from app.http.requests import database, path_text, query_text, read_object, user_id, viewer_id
-from app.http.responses import json_response, timestamp
+from app.http.responses import json_response
 from app.repositories import articles
 from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, ListedArticle, PageBounds
 
@@ -100,8 +100,8 @@ def article_summary_json(article: ArticleSummary) -> ArticleSummaryJson:
         "title": article.title,
         "description": article.description,
         "tagList": article.tag_list,
-        "createdAt": timestamp(article.created_at),
-        "updatedAt": timestamp(article.updated_at),
+        "createdAt": article.created_at,
+        "updatedAt": article.updated_at,
         "favorited": article.favorited,
         "favoritesCount": article.favorites_count,
         "author": profile_json(article.author),

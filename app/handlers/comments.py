@@ -13,7 +13,7 @@ from app.http.bodies import REQUIRED, RequestBody, parse
 from app.http.errors import Forbidden
 from app.http.operations import Operation
 from app.http.requests import database, path_key, path_text, read_object, user_id, viewer_id
-from app.http.responses import json_response, timestamp
+from app.http.responses import json_response
 from app.repositories import articles, comments
 from app.repositories.comments import Comment
 
@@ -52,8 +52,8 @@ def comment_json(comment: Comment) -> CommentJson:
     """Return the comment as JSON has it."""
     return {
         "id": comment.id,
-        "createdAt": timestamp(comment.created_at),
-        "updatedAt": timestamp(comment.updated_at),
+        "createdAt": comment.created_at,
+        "updatedAt": comment.updated_at,
         "body": comment.body,
         "author": profile_json(comment.author),
     }

@@ -11,7 +11,6 @@ from typing_extensions import TypedDict
 from app.http.errors import Invalid
 from app.http.operations import Operation, Parameter
 from app.http.requests import database, query_text, require_viewer, user_id
-from app.http.responses import timestamp
 from app.http.streaming import Export
 from app.repositories import articles
 from app.repositories.articles import ExportedArticle
@@ -52,8 +51,8 @@ def _exported(article: ExportedArticle) -> ExportedArticleJson:
         "description": article.description,
         "body": article.body,
         "tagList": article.tag_list,
-        "createdAt": timestamp(article.created_at),
-        "updatedAt": timestamp(article.updated_at),
+        "createdAt": article.created_at,
+        "updatedAt": article.updated_at,
         "author": article.author,
     }
 

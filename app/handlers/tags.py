@@ -18,7 +18,7 @@ class ManyTags(TypedDict):
 
 async def get_tags(request: Request) -> Response:
     """Get the tags in use."""
-    answer: ManyTags = {"tags": await tags.list_tags(database(request))}
+    answer: ManyTags = {"tags": (await tags.get_tags(database(request))).names}
     return json_response(answer)
 
 

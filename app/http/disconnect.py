@@ -41,11 +41,11 @@ class _Request:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._messages: asyncio.Queue[Message] | None = None
-        self._handler = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
         self._receiving = False
         self._abandoned = False
         self._loop = asyncio.get_running_loop()
+        self._handler = asyncio.current_task(self._loop)
         self._timer = self._loop.call_later(PATIENCE, self._begin_to_watch)
 
     async def receive(self) -> Message:

@@ -27,8 +27,8 @@ class ArticleSummary:
     title: str
     description: str
     tag_list: list[str]
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
     favorited: bool
     favorites_count: int
     author: Profile
@@ -57,8 +57,8 @@ class ExportedArticle:
     description: str
     body: str
     tag_list: list[str]
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
     author: str
 
 

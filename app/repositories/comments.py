@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.db import Executor, Queries
 from app.repositories import SQL
@@ -25,8 +24,8 @@ class Comment:
     """A comment as the viewer sees it."""
 
     id: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
     body: str
     author: Profile
 
