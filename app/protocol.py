@@ -164,6 +164,14 @@ class HttpProtocol(HttpToolsProtocol):
             self._is_whole = True
             super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Begin with the next request that came already. uvicorn would also set a timer, which check_time() replaces."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         if cycle.scope["method"] != "HEAD":

@@ -15,7 +15,7 @@ queries = Queries(
         "favorites_user_id_fkey": "viewer",
         "favorites_article_id_fkey": "article",
     },
-    harmless={"known_viewer"},
+    harmless={"known_viewer", "iso8601"},
 )
 
 
