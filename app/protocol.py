@@ -165,7 +165,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Begin with the next request that came already. uvicorn would also set a timer, which check_time() replaces."""
+        """Begin the next request, if it came already. check_time() replaces the timer that uvicorn would set."""
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
