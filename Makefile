@@ -3,6 +3,7 @@
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 PACKAGES = .venv/packages.stamp
 INSTALLED = .venv/installed.stamp
+BENCH = .venv/bench.stamp
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 UV = .venv/bin/uv
 # No resolver: what is not in the lock file is not installed, and nothing released later is looked at. Only wheels: a
@@ -15,7 +16,7 @@ PGBOUNCER = /usr/sbin/pgbouncer
 CHROMIUM = /usr/bin/chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check lock clean debian-packages
+.PHONY: help run test test-all check bench lock clean debian-packages
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -38,10 +39,14 @@ check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ aga
 	.venv/bin/python -m app check --offline
 	.venv/bin/python -m pip check
 
-# The image's packages are those of the tests: the second file is compiled within the versions of the first.
-lock: $(PACKAGES) ## compile both lock files from pyproject.toml (LOCKFLAGS=--upgrade for newer versions)
+bench: $(BENCH) ## the layer against other stacks, which are installed for it (ARGS="--seconds 0.2" for a short run)
+	.venv/bin/python -m benchmarks.layer peers $(ARGS)
+
+# The packages of the image and of the benchmarks are those of the tests: both files are compiled within their versions.
+lock: $(PACKAGES) ## compile the lock files from pyproject.toml (LOCKFLAGS=--upgrade for newer versions)
 	$(LOCK) --extra embedded --group dev pyproject.toml --output-file requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(LOCK) --constraint requirements-dev.lock --group bench --output-file requirements-bench.lock
 
 clean: ## remove .venv and what the tools leave behind; the data in .postgres stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist
@@ -53,14 +58,21 @@ $(PACKAGES): requirements-dev.lock
 	@python=$$($(FIND_PYTHON)) || exit 1; [ -x .venv/bin/python ] || "$$python" -m venv .venv
 	@awk '/^[^ ]/ { wanted = /^uv==/ } wanted' requirements-dev.lock > .venv/uv.lock
 	$(PIP) $(AS_LOCKED) .venv/uv.lock
-	$(UV) pip install --quiet --python .venv/bin/python $(AS_LOCKED) requirements-dev.lock \
-		|| $(PIP) $(AS_LOCKED) requirements-dev.lock
+	$(call INSTALL,requirements-dev.lock)
 	@touch $@
 
 $(INSTALLED): $(PACKAGES) pyproject.toml
 	$(PIP) --no-deps --no-build-isolation --no-index --editable .
 	@.venv/bin/python -m pip check > .venv/check.txt || { cat .venv/check.txt >&2; exit 1; }
 	@touch $@
+
+$(BENCH): $(INSTALLED) requirements-bench.lock
+	$(call INSTALL,requirements-bench.lock)
+	@touch $@
+
+define INSTALL
+	$(UV) pip install --quiet --python .venv/bin/python $(AS_LOCKED) $(1) || $(PIP) $(AS_LOCKED) $(1)
+endef
 
 define FIND_PYTHON
 	for python in $(or $(PYTHON),$(PYTHONS)); do \

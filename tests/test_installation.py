@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ["requirements-dev.lock", "requirements.lock"]
+BENCH = "requirements-bench.lock"
+LOCKS = ["requirements-dev.lock", "requirements.lock", BENCH]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # What a fresh environment has of its own.
 OWN = {"pip", "setuptools", "bindery"}
@@ -139,7 +140,15 @@ def test_a_lock_file_names_extras_and_no_address(name: str) -> None:
     text = (ROOT / name).read_text()
 
     assert "://" not in text
-    assert "psycopg[binary]==" in text
+    assert ("sqlalchemy[asyncio]==" if name == BENCH else "psycopg[binary]==") in text
+
+
+def test_the_benchmarks_change_no_version_that_the_tests_have() -> None:
+    tests, bench = ({each.name: each.specifier for each in locked(name)} for name in ("requirements-dev.lock", BENCH))
+    shared = tests.keys() & bench.keys()
+
+    assert "fastapi" in shared
+    assert {name: bench[name] for name in shared} == {name: tests[name] for name in shared}
 
 
 def test_the_image_is_installed_without_a_resolver() -> None:
