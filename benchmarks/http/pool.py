@@ -36,7 +36,7 @@ PROFILE, TAGS = profiles.queries.statements["get_profile"].text, tags.queries.st
 USER = users.queries.statements["get_user"].text
 
 
-class WithoutReset(asyncpg.Connection[asyncpg.Record]):
+class WithoutReset(asyncpg.Connection):  # pyright: ignore[reportMissingTypeArgument] - has none at run time
     """A connection that the pool takes back as it is."""
 
     def get_reset_query(self) -> str:

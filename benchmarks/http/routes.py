@@ -40,7 +40,7 @@ async def _routes(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Rout
     viewer = await connection.fetchrow(READER)
     if article is None or tag is None or viewer is None:
         raise ValueError("the database has no articles: python -m app seed fills it")
-    token = Tokens(SECRET_KEY, 86_400).issue(viewer["id"])
+    token = Tokens(SECRET_KEY, 604_800).issue(viewer["id"])
     page = {"limit": 21, "offset": 0, "before": NEWEST}
     stranger = {**page, "viewer_id": None}
     author, slug = article["username"], article["slug"]
