@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-OURS, BASELINE = "Bindery", "asyncpg, own connections"
+OURS, BASELINE = "Bindery", "asyncpg without a pool"
 POOL_SIZE = 16
 READER = "ann"
 TABLES = """
