@@ -388,7 +388,7 @@ class TestTime:
     async def test_a_client_that_reads_nothing_is_cut_off_and_one_that_reads_is_not(self, service: Service) -> None:
         stalled, reading = await service.connect(1024), await service.connect(1024)
         for client in (stalled, reading):
-            await client.send(b"GET /large HTTP/1.1\r\n\r\n")
+            await client.send(b"GET /large HTTP/1.1\r\nconnection: close\r\n\r\n")
         for _ in range(LIMITS.send_timeout.__ceil__() + 1):
             for _ in range(40):
                 await reading.reader.read(65_536)

@@ -42,7 +42,7 @@ def postgres_16_dsn() -> Iterator[str]:
     server = EmbeddedPostgres16(Path(tempfile.mkdtemp(prefix="bindery-")), keep=False)
     try:
         with pytest.MonkeyPatch.context() as monkeypatch:
-            monkeypatch.setattr("app.embedded._programs", lambda: programs)
+            monkeypatch.setattr("app.embedded.programs", lambda: programs)
             dsn = server.start()
         yield dsn
     finally:

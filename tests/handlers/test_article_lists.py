@@ -74,14 +74,11 @@ async def add_articles(db: Database, count: int, tag: str = "bulk") -> None:
             insert into users (username, email, password_hash) values ('writer', 'writer@example.com', '')
             on conflict (username) do update set username = excluded.username
             returning id
-        ), article as (
-            insert into articles (author_id, slug_words, title, description, body)
-            select author.id, number::text, number::text, 'About', 'Text'
-            from author, generate_series(1, $1::int) as series (number)
-            order by series.number
-            returning id
         )
-        insert into article_tags (article_id, tag) select id, $2 from article
+        insert into articles (author_id, slug_words, title, description, body, tags)
+        select author.id, number::text, number::text, 'About', 'Text', array[$2]
+        from author, generate_series(1, $1::int) as series (number)
+        order by series.number
         """,
         count,
         tag,

@@ -32,13 +32,13 @@ def test_a_running_service_takes_changes_and_outlives_mistakes(project: Path, da
     settings = {"DATABASE_URL": database_url, "SECRET_KEY": KEY}
     with service("serve", "--reload", folder=project, **settings) as (process, client):
         assert tags(client) == []
-        file.write_text("-- name: list_tags\nselect 'changed' as tag;\n")
+        file.write_text("-- name: get_tags\nselect array['changed'] as names;\n")
         assert tags(client) == ["changed"]
-        file.write_text("-- name: list_tags\nselect tag\nfrom article_tagz;\n")
+        file.write_text("-- name: get_tags\nselect array[tag]\nfrom article_tagz;\n")
         assert [tags(client), tags(client)] == [["changed"], ["changed"]]
-        file.write_text("-- name: list_tags\nselect 'never closed as tag;\n")
+        file.write_text("-- name: get_tags\nselect 'never closed as tag;\n")
         assert tags(client) == ["changed"]
-        file.write_text("-- name: list_tags\nselect 'mended' as tag;\n")
+        file.write_text("-- name: get_tags\nselect array['mended'] as names;\n")
         assert tags(client) == ["mended"]
         code, _, errors = end(process, signal.SIGTERM)
 
@@ -47,7 +47,7 @@ def test_a_running_service_takes_changes_and_outlives_mistakes(project: Path, da
         'sql/tags.sql:3:6: relation "article_tagz" does not exist',
         "from article_tagz;",
         "     ^",
-        "the last good text of list_tags stays",
+        "the last good text of get_tags stays",
         "sql/tags.sql:2:8: this string is opened by ' and never closed",
         "select 'never closed as tag;",
         "       ^",
@@ -57,6 +57,6 @@ def test_a_running_service_takes_changes_and_outlives_mistakes(project: Path, da
 
 def test_without_the_option_a_running_service_stays_as_it_started(project: Path, database_url: str) -> None:
     with service("serve", folder=project, DATABASE_URL=database_url, SECRET_KEY=KEY) as (process, client):
-        (project / "sql" / "tags.sql").write_text("-- name: list_tags\nselect 'changed' as tag;\n")
+        (project / "sql" / "tags.sql").write_text("-- name: get_tags\nselect array['changed'] as names;\n")
         assert tags(client) == []
         assert end(process, signal.SIGTERM) == (0, "", "")

@@ -34,8 +34,7 @@ async def add_more(db: Database) -> None:
     await db.execute("""
         insert into articles (author_id, slug_words, title, description, body)
         select id, 'more', 'More', 'About', 'Text' from users, generate_series(1, 15) as n;
-        insert into article_tags (article_id, tag)
-        select id, tag from articles, unnest(array['dragons', 'a', 'b', 'c']) as tag on conflict do nothing;
+        update articles set tags = array['a', 'b', 'c', 'dragons'];
         insert into favorites (user_id, article_id)
         select users.id, articles.id from users, articles on conflict do nothing;
         insert into comments (article_id, author_id, body)
