@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
 from types import FrameType
@@ -55,13 +55,14 @@ def bind(host: str, port: int) -> socket.socket:
         raise ServiceError(_why_not_bound(host, port, error)) from None
 
 
-def run(app: ASGIApp, listener: socket.socket, settings: Settings) -> None:
+def run(app: ASGIApp, listener: socket.socket, settings: Settings, on_start: Callable[[], None] | None = None) -> None:
     """Serve `app` until SIGINT, SIGTERM or SIGHUP, then drain it for `settings.shutdown_timeout` seconds.
 
-    Raises ServiceError when the app cannot start, with the app's own message.
+    `on_start` is called once it listens; by default that is printed. Raises ServiceError when the app cannot start,
+    with the app's own message.
     """
     lifespan = _Lifespan(app)
-    server = _Server(_config(lifespan, settings))
+    server = _Server(_config(lifespan, settings), on_start or (lambda: print(listening_line(listener), flush=True)))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
@@ -86,13 +87,17 @@ def freeze_garbage() -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that it says where it listens, and that a signal ends it normally however often it comes."""
+    """uvicorn, except that it tells when it listens, and that a signal ends it normally however often it comes."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         freeze_garbage()
-        for listener in sockets or []:
-            print(f"Listening on http://{_shown(listener)} (docs at /docs, Ctrl-C stops)", flush=True)
+        if not self.should_exit:
+            self._on_start()
 
     async def on_tick(self, counter: int) -> bool:
         # Ten ticks a second.
@@ -194,9 +199,12 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not is_cancellation and record.msg != "Application startup failed. Exiting."
 
 
-def _shown(listener: socket.socket) -> str:
+def listening_line(listener: socket.socket, workers: int = 1) -> str:
+    """Return the line that says where the service listens."""
     host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    by = f" in {workers} processes" if workers > 1 else ""
+    return f"Listening on http://{shown}{by} (docs at /docs, Ctrl-C stops)"
 
 
 def _why_not_bound(host: str, port: int, error: OSError) -> str:

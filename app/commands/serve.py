@@ -1,29 +1,46 @@
 """`python -m app serve`."""
 
+import asyncio
+import logging
 import os
 import secrets
 import socket
+from functools import partial
 from pathlib import Path
 
 import click
 from pydantic import SecretStr
 
+from app.db import BinderyError, Database
 from app.embedded import DEFAULT_FOLDER, EmbeddedPostgres
-from app.migrations import apply_migrations
 from app.repositories import watch_sql
 from app.serve import bind, run
 from app.settings import Settings, load_settings
+from app.workers import run_workers
+
+logger = logging.getLogger("app.serve")
+
+CONNECTIONS = """
+    select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+           - coalesce(current_setting('reserved_connections', true), '0')::int
+"""
 
 
 @click.command()
 @click.option("--migrate", "migrates", is_flag=True, help="Apply pending migrations first.")
 @click.option("--reload", "reloads", is_flag=True, help="Take changes in sql/ on the next call; for development.")
-def command(migrates: bool, reloads: bool) -> None:
+@click.option(
+    "--workers", type=click.IntRange(1, 512), help="Processes that serve the port (default: the setting WORKERS)."
+)
+def command(migrates: bool, reloads: bool, workers: int | None) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
     The embedded PostgreSQL starts, is migrated and stops with the service.
     The database of DATABASE_URL is migrated only with --migrate: until it is,
     /health/ready names what is pending.
+
+    With several workers the sizes of the pool and the limits of connections
+    are those of all together. A worker that crashes is replaced.
 
     With --reload an SQL file that is broken is logged, and its last good
     statements stay. Python files are read once.
@@ -33,24 +50,51 @@ def command(migrates: bool, reloads: bool) -> None:
         PORT=8080 python -m app serve --migrate
     """
     settings = load_settings()
-    if reloads:
-        watch_sql()
+    serves = partial(_serve, reloads=reloads, workers=workers or settings.workers)
     with bind(settings.host, settings.port) as listener:
         if settings.database_url is not None:
-            _serve(settings, listener, migrates=migrates)
+            serves(settings, listener, migrates=migrates)
             return
         with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:
             key = settings.secret_key or SecretStr(_kept_secret_key(DEFAULT_FOLDER))
             embedded = settings.model_copy(update={"database_url": SecretStr(dsn), "secret_key": key})
-            _serve(embedded, listener, migrates=True)
+            serves(embedded, listener, migrates=True)
 
 
-def _serve(settings: Settings, listener: socket.socket, *, migrates: bool) -> None:
+def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloads: bool, workers: int) -> None:
+    if migrates:
+        # Imports psycopg, which nothing else needs.
+        from app.migrations import apply_migrations  # noqa: PLC0415
+
+        apply_migrations(settings.migration_dsn)
+    _warn_of_too_many_connections(settings)
+    if workers > 1:
+        run_workers(listener, settings, workers, reloads=reloads)
+        return
     from app.main import create_app  # noqa: PLC0415 - reads sql/: a mistake there must not stop a migration
 
-    if migrates:
-        apply_migrations(settings.migration_dsn)
+    if reloads:
+        watch_sql()
     run(create_app(settings), listener, settings)
+
+
+def _warn_of_too_many_connections(settings: Settings) -> None:
+    wanted = settings.db_pool_size + settings.db_max_overflow
+    admitted = None if settings.db_pgbouncer else asyncio.run(_admitted(settings.database_dsn))
+    if admitted is not None and wanted > admitted:
+        logger.warning(
+            "DB_POOL_SIZE + DB_MAX_OVERFLOW: are %d, but the server admits %d connections of all its users: requests"
+            " will fail under load; choose less, or raise max_connections of the server", wanted, admitted,
+        )  # fmt: skip
+
+
+async def _admitted(dsn: str) -> int | None:
+    """Return how many connections the server admits; None if it cannot be asked, which the start will explain."""
+    try:
+        async with Database(dsn, min_size=1, max_size=1) as db:
+            return await db.fetchval(CONNECTIONS)
+    except BinderyError:
+        return None
 
 
 def _kept_secret_key(folder: Path) -> str:

@@ -1,0 +1,73 @@
+"""What the service takes to be there: time until it answers, memory, and what is imported.
+
+    python -m benchmarks.footprint
+
+Memory is what the kernel counts as resident for the process, idle with a pool of 10 and after a load of all reads.
+"""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from statistics import median
+
+import click
+import psutil
+
+from app.seeding.sizes import SIZES
+from benchmarks.http.__main__ import seeded
+from benchmarks.http.contestants import ROOT, get, process, service
+from benchmarks.http.load import wrk
+from benchmarks.http.routes import routes
+
+# Packages that serving needs no part of.
+UNNEEDED = ("psycopg", "yoyo", "app.check", "app.scaffold", "app.seeding", "swagger_ui_bundle")
+
+
+def imported() -> tuple[float, list[str]]:
+    """Return how many milliseconds the imports of the service take, and which unneeded packages are among them."""
+    code = "import sys, app.commands.serve, app.main; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    microseconds = sum(int(each) for each in re.findall(r"^import time:\s+(\d+) \|", done.stderr, re.MULTILINE))
+    modules = done.stdout.split()
+    return microseconds / 1000, [
+        name for name in UNNEEDED if any(f"{each}.".startswith(f"{name}.") for each in modules)
+    ]
+
+
+def megabytes(port: int) -> float:
+    """Return the resident memory of the process that listens on this port."""
+    (pid,) = {each.pid for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == port}
+    return psutil.Process(pid).memory_info().rss / 2**20
+
+
+@click.command(help=__doc__)
+@click.option("--dsn", help="A database that `python -m app seed` filled.")
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
+def main(dsn: str | None, rounds: int) -> None:
+    """Print the figures."""
+    times, unneeded = zip(*(imported() for _ in range(rounds)), strict=True)
+    click.echo(f"imports: {median(times):.0f} ms; unneeded: {', '.join(unneeded[0]) or 'none'}")
+    with seeded(dsn, SIZES["small"]) as address:
+        settings = {**service(address), "DB_POOL_SIZE": "10"}
+        starts: list[float] = []
+        for _ in range(rounds):
+            begin = time.monotonic()
+            with process(["app", "serve"], settings) as port:
+                get(port, "/health/ready", None)
+                starts.append(time.monotonic() - begin)
+        click.echo(f"start until /health/ready answers: {median(starts) * 1000:.0f} ms")
+        with process(["app", "serve"], settings) as port:
+            get(port, "/health/ready", None)
+            time.sleep(2)
+            click.echo(f"memory idle with a pool of 10: {megabytes(port):.1f} MB")
+            for route in asyncio.run(routes(address)):
+                wrk(port, route, 2)
+            click.echo(f"memory after load: {megabytes(port):.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
