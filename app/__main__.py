@@ -9,7 +9,7 @@ import click
 from app import commands
 from app.db import BinderyError
 from app.embedded import EmbeddedError
-from app.migrations import MigrationError
+from app.migration_files import MigrationError
 from app.serve import ServiceError
 from app.settings import SettingsError
 from app.signals import exit_on_signals

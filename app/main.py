@@ -25,7 +25,7 @@ from app.http.openapi import openapi_document
 from app.http.operations import Operation
 from app.http.requests import VerifyToken
 from app.http.streaming import Exports
-from app.migrations import migration_ids
+from app.migration_files import migration_ids
 from app.repositories import health
 from app.security import InvalidToken, Tokens
 from app.settings import Settings, SettingsError

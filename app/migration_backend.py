@@ -24,6 +24,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration, read_sql_migration
 
 from app.embedded import DEFAULT_FOLDER, EmbeddedError, EmbeddedPostgres
+from app.migration_files import MigrationError
 from app.settings import SettingsError, load_settings
 
 CONNECT_TIMEOUT = 10
@@ -32,10 +33,6 @@ CONNECT_TIMEOUT = 10
 LOCK_TIMEOUT = 60.0
 LOCK_POLL = 0.2
 LOCK_KEY = int.from_bytes(b"bindery!")
-
-
-class MigrationError(Exception):
-    """A migration cannot be read, applied or rolled back, or the database cannot be reached; the message says which."""
 
 
 class BinderyBackend(PostgresqlPsycopgBackend):

@@ -19,20 +19,17 @@ from slugify import slugify
 from yoyo import default_migration_table, read_migrations
 from yoyo.exceptions import BadMigration
 
-from app.migration_backend import BinderyBackend, MigrationError, backend_for, connect, reason_of
+from app.migration_backend import BinderyBackend, backend_for, connect, reason_of
+from app.migration_files import MIGRATIONS, MigrationError, migration_ids
 
 __all__ = [
     "BinderyBackend",
-    "MigrationError",
     "MigrationState",
     "apply_migrations",
     "list_migrations",
-    "migration_ids",
     "new_migration",
     "rollback_migrations",
 ]
-
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +73,6 @@ def list_migrations(dsn: str, folder: Path = MIGRATIONS) -> list[MigrationState]
     ids = migration_ids(folder)
     unknown = [id_ for id_ in applied if id_ not in ids]
     return [MigrationState(id_, id_ in applied, applied.get(id_)) for id_ in [*ids, *unknown]]
-
-
-def migration_ids(folder: Path = MIGRATIONS) -> list[str]:
-    """Return the ids of the folder's migrations, oldest first, without asking a database."""
-    return sorted(path.stem for path in folder.glob("*.sql") if not path.name.endswith(".rollback.sql"))
 
 
 def new_migration(title: str, folder: Path = MIGRATIONS) -> tuple[Path, Path]:

@@ -22,7 +22,7 @@ from benchmarks.http.load import wrk
 from benchmarks.http.routes import routes
 
 # Packages that serving needs no part of.
-UNNEEDED = ("psycopg", "yoyo", "app.check", "app.scaffold", "app.seeding", "swagger_ui_bundle")
+UNNEEDED = ("psycopg", "yoyo", "app.check", "app.scaffold", "app.seeding")
 
 
 def imported() -> tuple[float, list[str]]:
@@ -40,7 +40,8 @@ def imported() -> tuple[float, list[str]]:
 
 def megabytes(port: int) -> float:
     """Return the resident memory of the process that listens on this port."""
-    (pid,) = {each.pid for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == port}
+    found = psutil.net_connections("tcp")
+    (pid,) = {each.pid for each in found if each.status == "LISTEN" and tuple(each.laddr)[1:] == (port,)}
     return psutil.Process(pid).memory_info().rss / 2**20
 
 

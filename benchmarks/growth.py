@@ -60,7 +60,7 @@ KEYS = {
         order by abs(count(distinct followed_id) - 20), 1 limit 1
     """,
     "top_reader": "select follower_id as viewer_id from follows group by 1 order by count(*) desc limit 1",
-    "article": "select slug, article_id from articles join comments on article_id = articles.id order by articles.id limit 1",
+    "article": "select slug from articles join comments on article_id = articles.id order by articles.id limit 1",
     "top_article": """
         select slug from favorite_counts join articles on articles.id = article_id group by slug
         order by sum(favorites) desc limit 1

@@ -22,7 +22,8 @@ from app.db import Database
 from app.dsn import normal_dsn
 from app.embedded import EmbeddedPostgres
 from app.main import create_app
-from app.migrations import MIGRATIONS, apply_migrations
+from app.migration_files import MIGRATIONS
+from app.migrations import apply_migrations
 from app.settings import Settings, SettingsError, load_settings
 from tests.databases import TemplateDatabase, refuse_unless_test_database
 from tests.documented import OpenApiDocument

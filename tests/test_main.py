@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.migrations import migration_ids
+from app.migration_files import migration_ids
 from tests.processes import TIMEOUT, end, run, server_folder, servers_of, service
 
 KEY = "a key of the tests, long enough for HMAC-SHA-256"

@@ -7,7 +7,8 @@ from types import ModuleType
 from app import repositories
 from app.check.command import check_command
 from app.check.project import Project
-from app.migrations import MIGRATIONS, apply_migrations
+from app.migration_files import MIGRATIONS
+from app.migrations import apply_migrations
 from app.repositories import SQL
 from app.target import scratch_server
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from app.migrations import migration_ids
+from app.migration_files import migration_ids
 from app.scaffold.checkout import ScaffoldError, check_name
 from app.scaffold.fields import ResourceField
 from app.scaffold.own import api_module, template

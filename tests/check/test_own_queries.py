@@ -15,7 +15,8 @@ from app.check.checks import Report
 from app.check.lock import lock_text, read_lock
 from app.check.project import Project, check_offline, check_on_server, lock_problem
 from app.check.python.bound_functions import BoundFunction, bound_functions
-from app.migrations import MIGRATIONS, apply_migrations
+from app.migration_files import MIGRATIONS
+from app.migrations import apply_migrations
 from app.repositories import SQL
 from tests.databases import TemplateDatabase
 

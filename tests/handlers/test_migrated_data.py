@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from app.db import Database
-from app.migrations import MIGRATIONS, MigrationError, apply_migrations, migration_ids, rollback_migrations
+from app.migration_files import MIGRATIONS, MigrationError, migration_ids
+from app.migrations import apply_migrations, rollback_migrations
 from app.security import unusable_hash
 from tests.databases import TemplateDatabase, replace_database
 from tests.documented import outcome

@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from app.migrations import migration_ids, rollback_migrations
+from app.migration_files import migration_ids
+from app.migrations import rollback_migrations
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
