@@ -16,7 +16,7 @@ PGBOUNCER = /usr/sbin/pgbouncer
 CHROMIUM = /usr/bin/chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check bench lock clean debian-packages
+.PHONY: help run test test-all check bench bench-all lock clean debian-packages wrk
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -39,8 +39,11 @@ check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ aga
 	.venv/bin/python -m app check --offline
 	.venv/bin/python -m pip check
 
-bench: $(BENCH) ## the layer against other stacks, which are installed for it (ARGS="--seconds 0.2" for a short run)
-	.venv/bin/python -m benchmarks.layer peers $(ARGS)
+bench: $(BENCH) wrk ## the layer and the service against other stacks, and the chart in the README: ten minutes
+	.venv/bin/python -m benchmarks
+
+bench-all: $(BENCH) wrk ## and growth to a million articles, workers, footprint and the outside contest: 45 minutes
+	.venv/bin/python -m benchmarks --all
 
 # The packages of the image and of the benchmarks are those of the tests: both files are compiled within their versions.
 lock: $(PACKAGES) ## compile the lock files from pyproject.toml (LOCKFLAGS=--upgrade for newer versions)
@@ -81,6 +84,12 @@ define FIND_PYTHON
 	echo "Python 3.11 or newer is needed; tried $(or $(PYTHON),$(PYTHONS)). Install it, or: make PYTHON=/path/to/python" >&2; \
 	exit 1
 endef
+
+wrk:
+	@command -v wrk > /dev/null && exit; \
+	command -v apt-get > /dev/null || { echo "wrk, which loads the services, is missing, and there is no apt-get to install it" >&2; exit 1; }; \
+	run=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	$$run apt-get update --quiet=2 && $$run apt-get install --quiet=2 --yes --no-install-recommends wrk
 
 debian-packages:
 	@[ -x $(POSTGRES_15) ] && [ -x $(PGBOUNCER) ] && [ -x $(CHROMIUM) ] && exit; \

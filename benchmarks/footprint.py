@@ -17,9 +17,10 @@ import psutil
 
 from app.seeding.sizes import SIZES
 from benchmarks.http.__main__ import seeded
-from benchmarks.http.contestants import ROOT, get, process, service
-from benchmarks.http.load import wrk
+from benchmarks.http.contestants import service
 from benchmarks.http.routes import routes
+from benchmarks.processes import ROOT, get, process
+from benchmarks.wrk import wrk
 
 # Packages that serving needs no part of.
 UNNEEDED = ("psycopg", "yoyo", "app.check", "app.scaffold", "app.seeding")
@@ -66,7 +67,7 @@ def main(dsn: str | None, rounds: int) -> None:
             time.sleep(2)
             click.echo(f"memory idle with a pool of 10: {megabytes(port):.1f} MB")
             for route in asyncio.run(routes(address)):
-                wrk(port, route, 2)
+                wrk(port, route.path, 2, route.token)
             click.echo(f"memory after load: {megabytes(port):.1f} MB")
 
 

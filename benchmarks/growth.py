@@ -24,8 +24,8 @@ from app.seeding.sizes import SIZES
 from benchmarks.contest import Call, Contest, Ratio, report
 from benchmarks.http.__main__ import seeded
 from benchmarks.http.routes import NEWEST
-from benchmarks.http.server import SERVER_SETTINGS
 from benchmarks.results import server_version, write_results
+from benchmarks.server import SERVER_SETTINGS
 
 SMALL, LARGE = "10,000 articles", "1,000,000 articles"
 BAR = 0.7

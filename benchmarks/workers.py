@@ -13,9 +13,10 @@ import click
 
 from app.seeding.sizes import SIZES
 from benchmarks.http.__main__ import seeded
-from benchmarks.http.contestants import process, service
-from benchmarks.http.load import wrk
+from benchmarks.http.contestants import service
 from benchmarks.http.routes import routes
+from benchmarks.processes import process
+from benchmarks.wrk import wrk
 
 
 @click.command(help=__doc__)
@@ -33,7 +34,7 @@ def main(dsn: str | None, counts: str, rounds: int, seconds: float) -> None:
             for count in numbers:
                 with process(["app", "serve", "--workers", str(count)], service(address)) as port:
                     for route in asked:
-                        rates[route.name, count].append(wrk(port, route, seconds).rate)
+                        rates[route.name, count].append(wrk(port, route.path, seconds, route.token).rate)
     for route in asked:
         shown = ", ".join(f"{count}: {median(rates[route.name, count]):,.0f}/s" for count in numbers)
         click.echo(f"{route.name:14} {shown}")

@@ -17,7 +17,8 @@ EXAMPLE = (
     "app/handlers/*.py", "app/repositories/*.py", "app/imports.py", "app/commands/import_.py", "app/commands/seed.py",
     "app/seeding", "sql/*.sql",
     "migrations/*.sql", "tests/handlers", "tests/repositories", "tests/debian/test_docs_page.py",
-    "benchmarks/export.py",
+    "benchmarks/export.py", "benchmarks/http", "benchmarks/growth.py", "benchmarks/footprint.py",
+    "benchmarks/workers.py",
 )  # fmt: skip
 KIT = (
     "app/handlers/__init__.py", "app/repositories/__init__.py", "app/repositories/health.py", "sql/health.sql",

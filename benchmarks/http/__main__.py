@@ -24,9 +24,10 @@ from app.migrations import apply_migrations
 from app.seeding.sizes import SIZES, Size
 from benchmarks.contest import Contest, Ratio, report
 from benchmarks.http.contestants import contestants, serves
-from benchmarks.http.load import Load, pgbench, wrk
+from benchmarks.http.pgbench import pgbench
 from benchmarks.http.routes import BARE, OURS, PGBENCH, Route, routes
 from benchmarks.results import server_version, write_results
+from benchmarks.wrk import Load, wrk
 
 Loads = dict[str, Load]
 
@@ -46,7 +47,7 @@ class Field:
         """Let one contestant answer."""
         if name == PGBENCH:
             return pgbench(self.dsn, route, seconds)
-        return wrk(self.ports[name], route, seconds)
+        return wrk(self.ports[name], route.path, seconds, route.token)
 
     def rounds(self, route: Route, count: int, seconds: float) -> list[Loads]:
         """Let all answer in turn, beginning with another one each time. A first round warms up and does not count."""

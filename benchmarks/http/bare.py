@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.http.server import serve
+from benchmarks.server import serve
 
 
 def route(path: str, body: bytes) -> Route:

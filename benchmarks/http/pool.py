@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from app.repositories import articles, profiles, tags, users
 from benchmarks.http.routes import NEWEST, SECRET_KEY
-from benchmarks.http.server import CONNECTIONS, SERVER_SETTINGS, serve
+from benchmarks.server import CONNECTIONS, SERVER_SETTINGS, serve
 
 encode = msgspec.json.Encoder().encode
 LIST, BY_TAG, FEED, ARTICLE = (

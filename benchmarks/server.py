@@ -10,7 +10,7 @@ CONNECTIONS = 16
 SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 
 
-def serve(app: Any) -> None:
+def serve(app: Any, *, names_server: bool = False) -> None:
     """Serve on the port that the command line names, until SIGTERM."""
     uvicorn.run(
         app,
@@ -19,6 +19,6 @@ def serve(app: Any) -> None:
         http="httptools",
         access_log=False,
         proxy_headers=False,
-        server_header=False,
+        server_header=names_server,
         log_level="warning",
     )
