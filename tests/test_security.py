@@ -351,3 +351,43 @@ def test_tokens_that_expire_at_once_are_refused(ttl: int) -> None:
 
 def test_the_key_is_in_no_representation(tokens: Tokens) -> None:
     assert KEY not in f"{tokens!r} {tokens!s}"
+
+
+def test_a_token_that_was_verified_before_still_expires(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tokens.issue(7)
+    assert [tokens.verify(token), tokens.verify(token)] == [7, 7]
+
+    later = time.time() + 3601
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    with pytest.raises(InvalidToken, match="expired"):
+        tokens.verify(token)
+
+
+def test_only_so_many_tokens_are_remembered_and_all_stay_valid(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(security, "_MAX_KNOWN", 3)
+    issued = [tokens.issue(user) for user in range(1, 10)]
+
+    assert [tokens.verify(token) for token in [*issued, *issued]] == [*range(1, 10), *range(1, 10)]
+    assert len(tokens._known) == 3  # pyright: ignore[reportPrivateUsage]
+
+
+def test_an_invalid_token_is_not_remembered(tokens: Tokens) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidToken):
+            tokens.verify(signed(claims(), "x" * 32))
+    assert tokens._known == {}  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_token_is_renewed_when_half_of_its_time_is_over(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = tokens.issue(7)
+    assert tokens.renew(token, 7) == token
+    assert tokens.verify(tokens.renew(token, 8)) == 8
+    assert tokens.verify(tokens.renew(None, 7)) == 7
+
+    later = time.time() + 1801
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    renewed = tokens.renew(token, 7)
+    assert renewed != token
+    assert tokens.verify(renewed) == 7

@@ -81,12 +81,14 @@ class Endpoints:
             response.raw_headers = [relative(name, value) for name, value in response.raw_headers]
         response.raw_headers += (NO_SNIFFING, *headers)
         if isinstance(response, StreamingResponse):
-            await self._stream(response, request, send)
+            await self._stream(response, request, send, NO_SNIFFING, *headers)
         else:
             await response(scope, receive, send)
 
-    async def _stream(self, response: StreamingResponse, request: Request, send: Send) -> None:
-        """Send an answer that may fail before it begins."""
+    async def _stream(
+        self, response: StreamingResponse, request: Request, send: Send, *headers: tuple[bytes, bytes]
+    ) -> None:
+        """Send an answer that may fail before it begins; the answer to the failure gets these headers."""
         started = False
 
         async def watch(message: Message) -> None:
@@ -100,7 +102,7 @@ class Endpoints:
             if started:
                 raise
             failure = await self._answer_to(request, error)
-            failure.raw_headers.append(NO_SNIFFING)
+            failure.raw_headers += headers
             await failure(request.scope, request.receive, send)
 
     async def _answer_to(self, request: Request, error: Exception) -> Response:

@@ -18,7 +18,7 @@ from app.migration_files import MIGRATIONS, MigrationError, migration_ids
 from app.migrations import apply_migrations, rollback_migrations
 from app.security import unusable_hash
 from tests.databases import TemplateDatabase, replace_database
-from tests.documented import outcome
+from tests.handlers.test_counts import NUMBERS, ROWS, replace_database
 from tests.processes import ROOT, run
 
 OLD = """
@@ -54,9 +54,9 @@ class OldDatabase:
         self._folder = folder
         self._apply(number - 1)
 
-    def migrate(self) -> None:
-        """Apply the migrations that this module is about: up to the tenth."""
-        self._apply(10)
+    def migrate(self, last: int = 10) -> None:
+        """Apply the migrations up to this one."""
+        self._apply(last)
 
     def roll_back(self) -> None:
         """Undo the newest of them."""
@@ -330,3 +330,45 @@ async def test_new_rows_beyond_a_limit_are_refused_by_the_database_too(db: Datab
     for sql in ("bio = bio || 'x'", "image = image || 'x'", "username = '.'"):
         with pytest.raises(asyncpg.CheckViolationError, match=REFUSED):
             await db.execute(f"update users set {sql}")
+
+
+TAGGED = """
+insert into users (username, email, password_hash)
+select 'user' || n, n || '@x.org', '' from generate_series(1, 4) as n;
+insert into articles (author_id, slug_words, title, description, body)
+select users.id, 'a', n::text, 'B', 'C' from users, generate_series(1, 5) as n where users.id <= 3;
+insert into article_tags (article_id, tag)
+select articles.id, tag from articles, unnest(array['b', 'a', 'c']) as tag where articles.id % 3 <> 0;
+insert into favorites (user_id, article_id)
+select users.id, articles.id from users, articles where (users.id + articles.id) % 2 = 0;
+"""
+ALL_ROWS = """
+select 'user', username, id, 0 from users
+union all select 'article', title, id, author_id from articles
+union all select 'tag', tag, article_id, 0 from article_tags
+union all select 'favorite', '', user_id, article_id from favorites
+union all select 'total', '', sum(articles), 0 from article_counts
+order by 1, 3, 2, 4
+"""
+
+
+def test_numbers_and_tags_of_old_articles_are_exact_and_all_comes_back_when_undone(before: Before) -> None:
+    old = before(11)
+    old.execute(TAGGED)
+    rows, writing = old.rows(ALL_ROWS), "update articles set title = 'new' where id = 1"
+
+    old.migrate(11)
+    assert old.rows(NUMBERS) == old.rows(ROWS)
+    assert old.rows("select tags from articles where id in (1, 3) order by id") == [(["a", "b", "c"],), ([],)]
+    old.execute("delete from articles where id = 2; delete from favorites where article_id = 4; " + writing)
+    assert old.rows(NUMBERS) == old.rows(ROWS)
+
+    old.roll_back()
+    kept = [row for row in rows if row[0] in {"user", "favorite", "tag"} and 2 not in row[2:] and 4 not in row[2:]]
+    assert [row for row in old.rows(ALL_ROWS) if row in kept] == kept
+    assert old.rows("select sum(articles) from article_counts") == [(14,)]
+    old.execute("delete from articles where id = 1; insert into article_tags (article_id, tag) values (5, 'later')")
+    assert old.rows("select sum(articles) from article_counts") == [(13,)]
+
+    old.migrate(11)
+    assert old.rows(NUMBERS) == old.rows(ROWS)
