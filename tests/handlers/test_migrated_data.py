@@ -18,7 +18,8 @@ from app.migration_files import MIGRATIONS, MigrationError, migration_ids
 from app.migrations import apply_migrations, rollback_migrations
 from app.security import unusable_hash
 from tests.databases import TemplateDatabase, replace_database
-from tests.handlers.test_counts import NUMBERS, ROWS, replace_database
+from tests.documented import outcome
+from tests.handlers.test_counts import NUMBERS, ROWS
 from tests.processes import ROOT, run
 
 OLD = """
