@@ -1,6 +1,10 @@
 # A bare machine needs make and Python 3.11 or newer; the rest is installed into .venv, in the versions of the lock file.
 
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
+NEWER = python3.14 python3.13 python3.12
+OWN_VERSION = $(shell .venv/bin/python -c "import sys; print(tuple(sys.version_info[:2]))" 2> /dev/null)
+TESTS_NEWER = tests/http tests/repositories tests/test_protocol.py tests/db/test_acquire.py tests/db/test_transactions.py \
+	tests/db/test_rows.py tests/db/test_strictness.py tests/db/test_timer.py
 PACKAGES = .venv/packages.stamp
 INSTALLED = .venv/installed.stamp
 BENCH = .venv/bench.stamp
@@ -16,7 +20,7 @@ PGBOUNCER = /usr/sbin/pgbouncer
 CHROMIUM = /usr/bin/chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check bench bench-all lock clean debian-packages wrk
+.PHONY: help run test test-all test-newer coverage check bench bench-all lock clean debian-packages wrk
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -25,11 +29,23 @@ help: ## list the targets
 run: $(INSTALLED) ## migrations, then the service on 127.0.0.1:8000 (HOST and PORT change it); Ctrl-C ends it
 	@.venv/bin/python -m app serve --migrate
 
-test: $(INSTALLED) ## the tests that need nothing but .venv, with coverage of app/ (ARGS="-k word" for some of them)
+test: $(INSTALLED) ## the tests that need nothing but .venv (ARGS="-k word" for some of them)
+	.venv/bin/pytest -m "not debian and not index" --numprocesses auto $(ARGS)
+
+coverage: $(INSTALLED) ## the same, with the branches of app/ that they cover, which takes a third more
 	.venv/bin/pytest -m "not debian and not index" --numprocesses auto --cov=app $(ARGS)
 
-test-all: $(INSTALLED) debian-packages ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
+test-all: $(INSTALLED) debian-packages test-newer ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
 	.venv/bin/pytest -m "debian or index" --numprocesses auto $(ARGS)
+
+# The oldest Python that is supported runs all tests; the image has the newest.
+test-newer: $(PACKAGES) ## the service and the layer's protocol on the newest Python that this machine has beside its own
+	@for python in $(NEWER); do \
+		"$$python" -c "import sys; sys.exit(sys.version_info[:2] == $(OWN_VERSION))" 2> /dev/null || continue; \
+		echo "$$python"; [ -x .venv/newer/bin/python ] || "$$python" -m venv .venv/newer && \
+		$(UV) pip install --quiet --python .venv/newer/bin/python $(AS_LOCKED) requirements-dev.lock && \
+		exec .venv/newer/bin/python -m pytest -m "not debian and not index" --numprocesses auto $(TESTS_NEWER); \
+	done; echo "There is no Python newer than that of .venv; tried $(NEWER)"
 
 check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ against its lock file, installed versions
 	.venv/bin/ruff check .

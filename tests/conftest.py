@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.databases import TemplateDatabase, refuse_unless_test_database
 from tests.documented import OpenApiDocument
 
 STOP_TIMEOUT = 30
+SHARED_MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30
 LAYER = Path(__file__).parent / "db"
 [LAYERS_TABLE] = [path for path in MIGRATIONS.glob("*.create-commit-tokens.sql") if "rollback" not in path.name]
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
@@ -61,13 +63,18 @@ def given_server_dsn() -> str | None:
     return dsn
 
 
+def memory() -> Path | None:
+    """Where files are kept in memory, if there is room: each of thousands of tests copies a database of 300 files."""
+    return SHARED_MEMORY if SHARED_MEMORY.exists() and shutil.disk_usage(SHARED_MEMORY).free > ROOM else None
+
+
 @pytest.fixture(scope="session")
 def server_dsn() -> Iterator[str]:
     """The server of the tests: TEST_DATABASE_URL, or an embedded one that ends with the session."""
     if dsn := given_server_dsn():
         yield dsn
         return
-    server = EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="bindery-")), keep=False)
+    server = EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="bindery-", dir=memory())), keep=False)
     try:
         yield server.start()
     finally:

@@ -59,7 +59,9 @@ class TemplateDatabase:
         """A DSN of a fresh copy, which is dropped at the end, whoever is still connected."""
         self._copies += 1
         name = f"{self.name.removesuffix('_test')}_{self._copies}_test"
-        self._execute("create database {} template {}", name, self.name)
+        # A copy of the files, which is faster where they are in memory; PostgreSQL's default writes them to its log.
+        strategy = "file_copy" if quote("/dev/shm/", safe="") in self._server_dsn else "wal_log"
+        self._execute("create database {} template {} strategy {}", name, self.name, strategy)
         try:
             yield replace_database(self._server_dsn, name)
         finally:
