@@ -9,6 +9,8 @@ import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from app.cycle import Answer
+
 # Requests that a client may send before the answer to the first; one more and the rest of what it sends is dropped.
 LONGEST_PIPELINE = 100
 # Seconds in which a refused client may end its request: closed at once, it would often not see why it was refused.
@@ -48,29 +50,6 @@ NOT_HTTP = Refusal(400, "request", "is not valid HTTP")
 NOT_HTTP_1 = Refusal(505, "request", "is not HTTP/1.1")
 NO_TUNNEL = Refusal(501, "method", "is not supported")
 TOO_MANY = Refusal(503, "server", "has too many connections; try again in a moment", retry_after=1)
-
-
-class _Joining:
-    """The transport as one answer sees it: the head waits for the body, since a system call costs as much as a route.
-
-    Only where the length of the body is known: then it comes at once.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._head: bytes | None = None
-        self._transport = transport
-        self.close = transport.close
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Send, or keep for the next call."""
-        if self._head is not None:
-            self._transport.write(self._head + data)
-            self._head = None
-        elif data.startswith(b"HTTP/1.1 ") and b"\r\ncontent-length: " in data:
-            self._head = data
-        else:
-            self._transport.write(data)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -174,8 +153,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        if cycle.scope["method"] != "HEAD":
-            cycle.transport = cast("Transport", _Joining(self.transport))
+        cycle.__class__ = Answer
         super()._start_asgi_task(cycle, app)
 
     # Limits
