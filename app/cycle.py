@@ -20,9 +20,10 @@ class Answer(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         """Keep the head until the body comes, which it does at once, and send both."""
         held, self._held = self._held, None
-        if held is not None:
+        # A second head is that of the 500 for an application that ended without a body.
+        if held is not None and message["type"] != "http.response.start":
             if self._is_plain(held, message):
-                self._send_whole(held, message["body"])
+                self._send_whole(held, message.get("body", b""))
                 return
             await super().send(held)
         elif not self.response_started and _has_length(message):
@@ -32,18 +33,17 @@ class Answer(RequestResponseCycle):
 
     def _is_plain(self, head: Any, message: Any) -> bool:
         """Return whether nothing about this answer is special: neither the client, nor the method, nor a header."""
-        values = b"".join([part for header in head["headers"] for part in header])
+        names, values = (b"".join(parts) for parts in zip(*head["headers"], strict=True))
         return (
-            message["type"] == "http.response.body"
-            and not message.get("more_body")
-            and len(message["body"]) == int(head["headers"][0][1])
+            not message.get("more_body")
+            and len(message.get("body", b"")) == int(head["headers"][0][1])
             and self.keep_alive
             and not (self.disconnected or self.flow.write_paused)
             and self.scope["method"] != "HEAD"
             and head["status"] in _PLAIN
-            and b"\r" not in values
-            and b"\n" not in values
-            and b"connection" not in values
+            and not (b"\r" in names + values or b"\n" in names + values)
+            and names == names.lower()
+            and b"connection" not in names
         )
 
     def _send_whole(self, head: Any, body: bytes) -> None:
