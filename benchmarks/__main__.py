@@ -42,6 +42,8 @@ def main(everything: bool) -> None:
             run(name, *options, *results)
     shown = [str(path) for path in (RESULTS / "http.json", RESULTS / "layer.json") if path.exists()]
     run("chart", shown[0], "--output", str(CHART))
+    if (CHART.parent / "performance.md").exists():
+        run("tables")
 
 
 def run(name: str, *options: str) -> None:
