@@ -16,11 +16,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 
 def table(results: Results) -> str:
     """Return the contests as a Markdown table: rates, and in brackets the ratios of the first one to the others."""
-    names: list[str] = []
-    for contest in results["contests"]:
-        names += [name for name in (first(contest), *contest["contestants"]) if name not in names]
+    contests = results["contests"]
+    names = list(dict.fromkeys(name for each in contests for name in (first(each), *each["contestants"])))
     lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    lines += [f"| {each['what']} | {' | '.join(cell(each, name) for name in names)} |" for each in results["contests"]]
+    lines += [f"| {each['what']} | {' | '.join(cell(each, name) for name in names)} |" for each in contests]
     return "\n".join([*lines, "", described(results)])
 
 

@@ -33,6 +33,7 @@ def main(dsn: str | None, counts: str, rounds: int, seconds: float) -> None:
         for _ in range(rounds):
             for count in numbers:
                 with process(["app", "serve", "--workers", str(count)], service(address)) as port:
+                    wrk(port, asked[0].path, 2)
                     for route in asked:
                         rates[route.name, count].append(wrk(port, route.path, seconds, route.token).rate)
     for route in asked:
