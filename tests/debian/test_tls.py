@@ -37,7 +37,13 @@ def configure(debian_postgres: DebianPostgres, monkeypatch: pytest.MonkeyPatch, 
 
 async def by_asyncpg(dsn: str) -> bool:
     """Whether a connection to `dsn` is encrypted, by the word of the server."""
-    connection = await asyncpg.connect(dsn)
+    try:
+        connection = await asyncpg.connect(dsn)
+    except Exception:
+        # The driver does not wait until the connection of a failed attempt is closed, which TLS takes two turns for:
+        # a loop that ends before would complain.
+        await asyncio.sleep(0.1)
+        raise
     try:
         return await connection.fetchval(ENCRYPTED)
     finally:
