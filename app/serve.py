@@ -92,9 +92,19 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_start = on_start
+        self._starting: asyncio.Task[Any] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        self._starting = task = asyncio.current_task()
+        try:
+            await super().startup(sockets)
+        except asyncio.CancelledError:
+            if task is None or not self.should_exit:
+                raise
+            # By a signal. The application, which may have been waiting for its database, is cancelled with the loop.
+            task.uncancel()
+        finally:
+            self._starting = None
         freeze_garbage()
         if not self.should_exit:
             self._on_start()
@@ -111,6 +121,8 @@ class _Server(uvicorn.Server):
         # uvicorn would raise the signal again after its shutdown; what is left to stop then would be in a hurry.
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self._starting is not None:
+            self._starting.get_loop().call_soon_threadsafe(self._starting.cancel)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)

@@ -15,7 +15,7 @@ from app.seeding.sizes import SIZES
 from benchmarks.http.__main__ import seeded
 from benchmarks.http.contestants import service
 from benchmarks.http.routes import routes
-from benchmarks.processes import process
+from benchmarks.processes import get, process
 from benchmarks.wrk import wrk
 
 
@@ -33,6 +33,7 @@ def main(dsn: str | None, counts: str, rounds: int, seconds: float) -> None:
         for _ in range(rounds):
             for count in numbers:
                 with process(["app", "serve", "--workers", str(count)], service(address)) as port:
+                    get(port, "/health/ready", None)
                     wrk(port, asked[0].path, 2)
                     for route in asked:
                         rates[route.name, count].append(wrk(port, route.path, seconds, route.token).rate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import psutil
@@ -18,18 +20,20 @@ import pytest
 
 from app.settings import Settings
 from app.workers import SHARED, share
-from tests.processes import ROOT, TIMEOUT, end, run, started
+from tests.processes import ROOT, TIMEOUT, end, run, server_folder, servers_of, started
 
 KEY = "k" * 32
 LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+) in 2 processes \(docs at /docs, Ctrl-C stops\)\n")
 
 
 @contextmanager
-def workers(dsn: str, *options: str, **settings: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+def workers(
+    dsn: str, *options: str, folder: Path = ROOT, **settings: str
+) -> Generator[tuple[subprocess.Popen[str], str]]:
     """The service in two processes, when both serve, and its address."""
     command = [sys.executable, "-m", "app", "serve", "--workers", "2", *options]
     given = {"DATABASE_URL": dsn, "SECRET_KEY": KEY, "PORT": "0", "DB_POOL_SIZE": "4", "DB_MAX_OVERFLOW": "0"}
-    with started(command, folder=ROOT, **given | settings) as process:
+    with started(command, folder=folder, **given | settings) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = LISTENING.fullmatch(line)
@@ -163,4 +167,57 @@ def test_the_setting_is_the_default_of_the_option(database_url: str) -> None:
     with started(command, folder=ROOT, **settings) as process:
         assert process.stdout is not None
         assert LISTENING.fullmatch(process.stdout.readline())
+        assert end(process, signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_a_service_that_waits_for_its_database_ends_at_a_signal(count: str) -> None:
+    settings = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/none", "DB_STARTUP_WAIT": "600", "SECRET_KEY": KEY}
+    command = [sys.executable, "-m", "app", "serve", "--workers", count]
+    with started(command, folder=ROOT, PORT="0", **settings) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("waiting for the database: ")
+        running = children(process)
+        code, output, errors = end(process, signal.SIGTERM)
+
+    assert (code, output) == (0, "")
+    assert "Traceback" not in errors
+    assert not any(worker.is_running() for worker in running)
+
+
+def test_workers_that_wait_for_their_database_end_with_their_parent() -> None:
+    settings = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/none", "DB_STARTUP_WAIT": "600", "SECRET_KEY": KEY}
+    command = [sys.executable, "-m", "app", "serve", "--workers", "2"]
+    with started(command, folder=ROOT, PORT="0", **settings) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("waiting for the database: ")
+        running = children(process)
+        process.kill()
+        psutil.wait_procs(running, timeout=TIMEOUT)
+
+    assert not any(worker.is_running() for worker in running)
+
+
+def test_the_embedded_server_ends_with_the_workers() -> None:
+    with server_folder() as nowhere:
+        folder = nowhere.parent
+        with started([sys.executable, "-m", "app", "serve", "--workers", "2"], folder=folder, PORT="0") as process:
+            assert process.stdout is not None
+            assert LISTENING.fullmatch(process.stdout.readline())
+            assert len(servers_of(folder / ".postgres")) == 1
+            assert end(process, signal.SIGTERM) == (0, "", "")
+        assert servers_of(folder / ".postgres") == []
+
+
+def test_workers_take_changes_of_the_sql_files(tmp_path: Path, database_url: str) -> None:
+    for name in ("app", "sql", "migrations"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    health = tmp_path / "sql" / "health.sql"
+    with workers(database_url, "--reload", folder=tmp_path) as (process, address):
+        assert httpx2.get(f"{address}/health/ready", timeout=TIMEOUT).status_code == 200
+        text = health.read_text()
+        changed = "-- name: list_applied_migrations\nselect 'none' as migration_id;\n\n-- name: delete_nothing"
+        health.write_text(changed + text.partition("-- name: delete_nothing")[2])
+        answers = [httpx2.get(f"{address}/health/ready", timeout=TIMEOUT).status_code for _ in range(30)]
+        assert set(answers) == {503}
         assert end(process, signal.SIGTERM)[0] == 0
