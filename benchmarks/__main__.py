@@ -15,18 +15,23 @@ import click
 
 RESULTS = Path(__file__).parent / "results"
 CHART = Path(__file__).parents[1] / "docs" / "benchmarks.svg"
-SHORT = {
-    "layer": ["pool", "transactions", "binding", "peers", "--rounds", "5", "--seconds", "0.25"],
-    "http": ["--rounds", "3", "--seconds", "1"],
-}
-LONG = {
-    "layer": ["pool", "transactions", "binding", "peers", "--rounds", "7", "--seconds", "0.3"],
-    "http": ["--rounds", "5", "--seconds", "2"],
-    "techempower": ["--rounds", "5", "--seconds", "2"],
-    "growth": [],
-    "workers": [],
-    "footprint": [],
-}
+OWN, PEERS = ["pool", "transactions", "binding"], ["peers"]
+Run = tuple[str, str, list[str]]
+# The name of the results, the program, and its options.
+SHORT: tuple[Run, ...] = (
+    ("layer", "layer", [*OWN, "--rounds", "5", "--seconds", "0.2"]),
+    ("peers", "layer", [*PEERS, "--rounds", "5", "--seconds", "0.2"]),
+    ("http", "http", ["--rounds", "3", "--seconds", "1"]),
+)
+LONG: tuple[Run, ...] = (
+    ("layer", "layer", [*OWN, "--rounds", "9", "--seconds", "0.3"]),
+    ("peers", "layer", [*PEERS, "--rounds", "7", "--seconds", "0.3"]),
+    ("http", "http", ["--rounds", "5", "--seconds", "2"]),
+    ("techempower", "techempower", ["--rounds", "5", "--seconds", "2"]),
+    ("growth", "growth", []),
+    ("workers", "workers", []),
+    ("footprint", "footprint", []),
+)
 WITHOUT_JSON = {"workers", "footprint"}
 
 
@@ -35,13 +40,13 @@ WITHOUT_JSON = {"workers", "footprint"}
 def main(everything: bool) -> None:
     """Run them one after the other."""
     RESULTS.mkdir(exist_ok=True)
-    for name, options in (LONG if everything else SHORT).items():
-        if find_spec(f"benchmarks.{name}") is not None:
+    for name, program, options in LONG if everything else SHORT:
+        if find_spec(f"benchmarks.{program}") is not None:
             click.secho(f"== {name}", bold=True)
             results = [] if name in WITHOUT_JSON else ["--json", str(RESULTS / f"{name}.json")]
-            run(name, *options, *results)
-    shown = [str(path) for path in (RESULTS / "http.json", RESULTS / "layer.json") if path.exists()]
-    run("chart", shown[0], "--output", str(CHART))
+            run(program, *options, *results)
+    shown = [str(path) for path in (RESULTS / "http.json", RESULTS / "peers.json") if path.exists()]
+    run("chart", shown[0], "--title", "Operations a second", "--output", str(CHART))
     if (CHART.parent / "performance.md").exists():
         run("tables")
 
