@@ -42,7 +42,7 @@ def wrk(port: int, path: str, seconds: float, token: str | None = None) -> Load:
 
 def milliseconds(printed: str, share: str) -> float:
     """Return the time in which this share of the requests was answered."""
-    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s|m)$", printed, re.MULTILINE)
+    found = re.search(rf"^\s+{share}\s+([\d.]+)(us|ms|s|m)\s*$", printed, re.MULTILINE)
     if found is None:
         raise ValueError(f"wrk printed no {share}:\n{printed}")
     return float(found[1]) * UNITS[found[2]]

@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from benchmarks.chart import main
 from benchmarks.contest import Contest, Ratio, report
 from benchmarks.results import contest_result, read_results, write_results
+from benchmarks.tables import table
+from benchmarks.wrk import milliseconds
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLAYED = [{"ours": 300.0, "theirs": 100.0}, {"ours": 100.0, "theirs": 50.0}, {"ours": 200.0, "theirs": 200.0}]
@@ -100,3 +102,19 @@ def test_a_chart_of_no_contest_is_refused(results: Path, tmp_path: Path) -> None
 
     assert done.exit_code == 1
     assert "no contest in these files has 'nothing' in its name" in done.output
+
+
+def test_the_times_that_wrk_prints_are_read_in_every_unit() -> None:
+    printed = "  Latency Distribution\n     50%  532.00us\n     75%   23.11ms\n     90%    1.03m \n     99%    1.15s \n"
+
+    assert [milliseconds(printed, share) for share in ("50%", "75%", "90%", "99%")] == [0.532, 23.11, 61800.0, 1150.0]
+    with pytest.raises(ValueError, match="printed no 99%"):
+        milliseconds("nothing", "99%")
+
+
+def test_a_table_has_a_column_for_each_contestant_and_says_what_is_missed(results: Path) -> None:
+    lines = table(read_results(results)).splitlines()
+
+    assert lines[0] == "| | ours | theirs |"
+    assert lines[2] == "| a row & more | **200** | 100 (2.00) |"
+    assert len({line.count("|") for line in lines[:4]}) == 1
