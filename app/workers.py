@@ -123,6 +123,7 @@ class Supervisor:
         self._announce()
         now = time.monotonic()
         if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
             for worker in self._workers.values():
                 worker.process.kill()
         for number in [number for number, due in self._due.items() if now >= due and not self._stops()]:

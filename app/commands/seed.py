@@ -34,6 +34,7 @@ def command(preset: str, password: str | None, append: bool, **numbers: int | No
     default  10,000   100,000   500   1,000,000    100,000    200,000
     large   600,000 1,000,000   500  10,000,000  1,000,000  2,000,000
 
+    Nothing else may write to the database meanwhile.
     Every other option replaces one number of the size. Tags, authors and
     favorites follow Zipf's law. One author has a tenth of the articles, one
     article a twentieth of the favorites, and one reader follows every twelfth

@@ -63,8 +63,7 @@ def command(migrates: bool, reloads: bool, workers: int | None) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloads: bool, workers: int) -> None:
     if migrates:
-        # Imports psycopg, which nothing else needs.
-        from app.migrations import apply_migrations  # noqa: PLC0415
+        from app.migrations import apply_migrations  # noqa: PLC0415 - imports psycopg, which nothing else here needs
 
         apply_migrations(settings.migration_dsn)
     _warn_of_too_many_connections(settings)
@@ -80,7 +79,7 @@ def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloa
 
 def _warn_of_too_many_connections(settings: Settings) -> None:
     wanted = settings.db_pool_size + settings.db_max_overflow
-    admitted = None if settings.db_pgbouncer else asyncio.run(_admitted(settings.database_dsn))
+    admitted = None if settings.db_pgbouncer else asyncio.run(_admitted(settings.migration_dsn))
     if admitted is not None and wanted > admitted:
         logger.warning(
             "DB_POOL_SIZE + DB_MAX_OVERFLOW: are %d, but the server admits %d connections of all its users: requests"

@@ -12,8 +12,8 @@ from app.http.errors import Invalid
 from app.http.operations import Operation, Parameter
 from app.http.requests import database, query_text, require_viewer, user_id
 from app.http.streaming import Export
-from app.repositories import articles
-from app.repositories.articles import ExportedArticle
+from app.repositories import export
+from app.repositories.export import ExportedArticle
 
 FORMATS = {"ndjson": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
@@ -39,7 +39,7 @@ async def export_articles(request: Request) -> Response:
     if request.method == "HEAD":
         await require_viewer(request)
         return Response(headers={"content-type": FORMATS[format_]})
-    stream = articles.stream_articles(database(request), viewer_id=viewer)
+    stream = export.stream_articles(database(request), viewer_id=viewer)
     header, line = _FORMATTERS[format_]
     return Export(request.app.state.exports, stream, header, line, {"content-type": FORMATS[format_]})
 

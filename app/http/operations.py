@@ -2,16 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.http.bodies import RequestBody
-from app.http.errors import Invalid
-from app.http.requests import require_viewer
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -58,22 +56,13 @@ class Operation:
 
 
 def routes(operations: Sequence[Operation]) -> list[Route]:
-    """Return one route for each path, so that the answer to another method lists the allowed ones."""
-    by_path = sorted(operations, key=lambda operation: ("{" in operation.path, operation.path))
-    return [_route(path, list(group)) for path, group in groupby(by_path, key=lambda operation: operation.path)]
+    """Return one route for each path: its answer to a method that is no operation lists the others."""
+    methods: dict[str, list[str]] = {}
+    for operation in operations:
+        methods.setdefault(operation.path, []).append(operation.method)
+    return [Route(path, _not_found, methods=allowed) for path, allowed in methods.items()]
 
 
-def _route(path: str, operations: list[Operation]) -> Route:
-    handlers = {operation.method: operation.handler for operation in operations}
-    if "GET" in handlers:
-        handlers["HEAD"] = handlers["GET"]
-
-    async def dispatch(request: Request) -> Response:
-        try:
-            return await handlers[request.method](request)
-        except Invalid:
-            # A missing viewer comes before an invalid request, and no statement may have looked at the viewer yet.
-            await require_viewer(request)
-            raise
-
-    return Route(path, dispatch, methods=list(handlers))
+async def _not_found(_: Request) -> Response:
+    """Answer what the router takes for the path of an operation, and the table of operations does not."""
+    raise HTTPException(404)

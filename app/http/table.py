@@ -24,7 +24,8 @@ class Table:
 
     def find(self, scope: Scope) -> bool:
         """Store the handler as scope["endpoint"], and the parameters in its path. Return False if there is none."""
-        method, path = scope["method"], scope["path"]
+        # A service that is mounted below a prefix sees it in each path.
+        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
         operation = self._exact.get((method, path))
         params: dict[str, str] = {}
         if operation is None:
@@ -32,9 +33,6 @@ class Table:
             if found is None:
                 return False
             operation, params = found
-        if scope.get("root_path"):
-            # Mounted below a prefix, which Starlette's router takes off.
-            return False
         scope["endpoint"] = operation.handler
         scope["path_params"] = params
         return True

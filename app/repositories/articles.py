@@ -1,7 +1,6 @@
 """Articles, alone and in lists."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
@@ -46,20 +45,6 @@ class ListedArticle(ArticleSummary):
     """An article in a list, and how many articles the list has on all its pages."""
 
     total: int
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedArticle:
-    """An article as everyone sees it."""
-
-    slug: str
-    title: str
-    description: str
-    body: str
-    tag_list: list[str]
-    created_at: str
-    updated_at: str
-    author: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +109,6 @@ async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None) -> 
 @queries.bind
 async def lock_article(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
     """Return the ids as get_article_key does, and lock the article until the transaction ends."""
-    ...
-
-
-@queries.bind
-def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextManager[AsyncIterator[ExportedArticle]]:
-    """Yield every article, oldest first. Raises NotFound("viewer") when the viewer is gone."""
     ...
 
 

@@ -24,7 +24,8 @@ async def fill(
 ) -> None:
     """Store data of this size. `advance` is told what is being stored, and of how many rows, now and then.
 
-    Each 100,000 rows are committed on their own, so a run that fails leaves those before. Raises NotEmpty if there are
+    Each 100,000 rows are committed on their own, so a run that fails leaves those before. Nothing else may store users
+    or articles meanwhile: their keys are counted back from the newest. Raises NotEmpty if there are
     users and `append` is false.
     """
     newest = await users.find_newest_key(db)

@@ -93,8 +93,9 @@ def test_a_path_leads_to_the_most_exact_operation(path: str, params: dict[str, s
     assert find(path, "DELETE") is None
 
 
-def test_below_a_prefix_the_router_finds_it() -> None:
-    assert find("/notes", root_path="/below") is None
+def test_below_a_prefix_the_path_without_it_counts() -> None:
+    assert find("/below/notes/7", root_path="/below") == {"id": "7"}
+    assert find("/below/notes/7") is None
 
 
 @pytest.fixture
@@ -120,6 +121,7 @@ async def test_answers_are_alike_for_every_origin_but_for_its_headers(
         crashed = await web.get(path, headers=headers)
         assert (crashed.status_code, list(crashed.json())) == (500, ["errors"])
     missing = await web.get("/nothing", headers=headers)
+    assert (await web.get("/notes%0A", headers=headers)).status_code == 404
     refused = await web.put("/notes", headers=headers)
     assert (missing.status_code, refused.status_code) == (404, 405)
     assert {"GET", "POST"} <= {each.strip() for each in refused.headers["allow"].split(",")}
