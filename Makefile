@@ -63,7 +63,7 @@ bench-all: $(BENCH) wrk ## and growth to a million articles, workers, footprint 
 
 # The packages of the image and of the benchmarks are those of the tests: both files are compiled within their versions.
 lock: $(PACKAGES) ## compile the lock files from pyproject.toml (LOCKFLAGS=--upgrade for newer versions)
-	$(LOCK) --extra embedded --group dev pyproject.toml --output-file requirements-dev.lock
+	$(LOCK) --extra embedded --extra otel --group dev pyproject.toml --output-file requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
 	$(LOCK) --constraint requirements-dev.lock --group bench --output-file requirements-bench.lock
 
