@@ -29,6 +29,7 @@ from app.migration_files import migration_ids
 from app.repositories import health
 from app.security import InvalidToken, Tokens
 from app.settings import Settings, SettingsError
+from app.telemetry import Telemetry
 
 logger = logging.getLogger("app.main")
 
@@ -52,9 +53,13 @@ def create_app(settings: Settings) -> Starlette:
         Route("/openapi.json", openapi_json),
         Route("/favicon.ico", favicon),
     ]
-    app = Service(operations(), API.answers, cors(settings.cors_origins), others, lifespan)
+    telemetry = Telemetry(settings, database(settings))
+    app = Service(
+        operations(), API.answers, cors(settings.cors_origins), others, lifespan=lifespan, watch=telemetry.watch
+    )
     app.state.settings = settings
-    app.state.database = database(settings)
+    app.state.telemetry = telemetry
+    app.state.database = telemetry.database
     app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
     app.state.verify_token = token_verifier(app.state.tokens)
     app.state.viewer_exists = API.viewer_exists
@@ -115,7 +120,7 @@ def cors(origins: tuple[str, ...]) -> Middleware:
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         # HTTP libraries add headers of their own, and none of them grants a right.
         allow_headers=["*"],
-        expose_headers=["Link", "Retry-After"],
+        expose_headers=["Link", "Retry-After", "X-Request-Id"],
         max_age=3600,
     )
 
@@ -123,7 +128,7 @@ def cors(origins: tuple[str, ...]) -> Middleware:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncGenerator[None]:
     """Keep the pool open while the service runs, and what its API needs."""
-    async with app.state.database, API.lifespan(app):
+    async with app.state.database, app.state.telemetry.running(), API.lifespan(app):
         forgetting = asyncio.create_task(forget_tokens(app.state.database))
         try:
             yield

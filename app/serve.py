@@ -62,7 +62,8 @@ def run(app: ASGIApp, listener: socket.socket, settings: Settings, on_start: Cal
     with the app's own message.
     """
     lifespan = _Lifespan(app)
-    server = _Server(_config(lifespan, settings), on_start or (lambda: print(listening_line(listener), flush=True)))
+    line = listening_line(listener, settings.environment_name)
+    server = _Server(_config(lifespan, settings), on_start or (lambda: print(line, flush=True)))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
@@ -196,6 +197,8 @@ def _config(app: _Lifespan, settings: Settings) -> uvicorn.Config:
         lifespan="on",
         interface="asgi3",
         access_log=False,
+        # app.logs writes uvicorn's lines, too.
+        log_config=None,
         server_header=False,
         proxy_headers=False,
         # uvicorn's own "info" is how it starts and stops: we say that in one line.
@@ -211,12 +214,12 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not is_cancellation and record.msg != "Application startup failed. Exiting."
 
 
-def listening_line(listener: socket.socket, workers: int = 1) -> str:
-    """Return the line that says where the service listens."""
+def listening_line(listener: socket.socket, environment: str, workers: int = 1) -> str:
+    """Return the line that says where the service listens, and in which environment."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     by = f" in {workers} processes" if workers > 1 else ""
-    return f"Listening on http://{shown}{by} (docs at /docs, Ctrl-C stops)"
+    return f"Listening on http://{shown}{by} ({environment}; docs at /docs, monitor at /monitor, Ctrl-C stops)"
 
 
 def _why_not_bound(host: str, port: int, error: OSError) -> str:

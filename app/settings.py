@@ -1,15 +1,15 @@
 """The settings of the service, read once from the environment and `.env`."""
 
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, Le
-from pydantic import Field, FilePath, SecretStr, ValidationError, field_validator
+from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.dsn import normal_dsn
+from app.setting_problems import describe_problem
 
 SECRET_KEY_BYTES = 32
 
@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     password_workers: int = Field(
         default=2, ge=1, le=64, description="Passwords hashed at once; each takes a core and 19 MiB."
     )
+    environment: Literal["development", "production"] | None = Field(
+        default=None,
+        description="In development answers tell their times, and repeated statements are warned of; unset:"
+        " production, and development with the embedded server.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0: any free one.")
     workers: int = Field(
@@ -93,6 +98,37 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least that is logged."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="Lines for people, or JSON; auto: for people on a terminal."
+    )
+    log_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of fast successful requests that get a log line; unset: 1 in development, else 0.1.",
+    )
+    log_slow_request: float = Field(
+        default=1, gt=0, le=3600, description="Seconds from which on a request gets a log line in any case."
+    )
+    db_slow_statement: float = Field(
+        default=0.5, ge=0, le=3600, description="Seconds after which a statement is logged with its plan; 0: never."
+    )
+    db_repeated_statement: int = Field(
+        default=10,
+        ge=0,
+        le=1_000_000,
+        description="Runs of one statement in a request above which development warns; 0: never.",
+    )
+    monitor_token: SecretStr | None = Field(
+        default=None,
+        description="Opens `/monitor` and `/metrics` to other machines, at least 32 bytes; unset: this machine only.",
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        default=(), description="Proxies whose X-Forwarded-For counts: addresses or networks, separated by commas."
+    )
+    traces: bool = Field(
+        default=False, description="Send traces by OpenTelemetry, as its OTEL_… variables say; needs `bindery[otel]`."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="Origins whose pages may call the API, separated by commas; `*`: all."
@@ -135,14 +171,14 @@ class Settings(BaseSettings):
             normal_dsn(value.get_secret_value())
         return value
 
-    @field_validator("secret_key")
+    @field_validator("secret_key", "monitor_token")
     @classmethod
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and (length := len(value.get_secret_value().encode())) < SECRET_KEY_BYTES:
             raise ValueError(f"has {length} bytes; allowed: at least {SECRET_KEY_BYTES}")
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -155,6 +191,16 @@ class Settings(BaseSettings):
             if origin != "*" and (not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
                 raise ValueError(f"{origin!r} is no origin; allowed: * or https://example.org, separated by commas")
         return value
+
+    @property
+    def is_development(self) -> bool:
+        """Whether ENVIRONMENT is development."""
+        return self.environment == "development"
+
+    @property
+    def environment_name(self) -> str:
+        """`development` or `production`."""
+        return self.environment or "production"
 
     @property
     def database_dsn(self) -> str:
@@ -210,39 +256,12 @@ def settings_table() -> str:
 def _default(field: FieldInfo) -> str:
     if field.default is None:
         return ""
+    if field.default == ():
+        return ""
     value: object = "*" if field.default == ("*",) else field.default
     return f"`{str(value).lower()}`"
 
 
 def _problem(detail: ErrorDetails) -> str:
     name = str(detail["loc"][0])
-    field = Settings.model_fields[name]
-    if detail["type"] == "value_error":
-        # Our own validators: they say what is allowed, and repeat no secret.
-        return f"{name.upper()}: {detail['msg'].removeprefix('Value error, ')}"
-    given = "" if SecretStr in get_args(field.annotation) else f" ({detail['input']!r})"
-    return f"{name.upper()}: {detail['msg'][0].lower()}{detail['msg'][1:]}{given}; allowed: {_allowed(field)}"
-
-
-def _allowed(field: FieldInfo) -> str:
-    choices = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
-    if choices:
-        return ", ".join(get_args(choices[0]))
-    if field.annotation is bool:
-        return "true, false"
-    bounds = [bound for item in field.metadata if (bound := _bound(item))]
-    if bounds:
-        return f"a {'whole ' if field.annotation is int else ''}number, {' and '.join(bounds)}"
-    return "the path of a file" if FilePath in get_args(field.annotation) else "text"
-
-
-def _bound(item: object) -> str | None:
-    match item:
-        case Ge(ge=limit):
-            return f"at least {limit}"
-        case Gt(gt=limit):
-            return f"more than {limit}"
-        case Le(le=limit):
-            return f"at most {limit}"
-        case _:
-            return None
+    return describe_problem(name.upper(), Settings.model_fields[name], detail)

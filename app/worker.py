@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 
 from app.db import BinderyError
+from app.logs import configure_logs
 from app.repositories import watch_sql
 from app.serve import ServiceError, run
 from app.settings import SettingsError, load_settings
@@ -30,6 +31,7 @@ def main(listener: int, status: int, parent: int, *, reloads: bool) -> int:
         if reloads:
             watch_sql()
         settings = load_settings()
+        configure_logs(settings.log_level, settings.log_format)
         from app.main import create_app  # noqa: PLC0415 - reads sql/: a mistake there is told like any other
 
         run(create_app(settings), socket.socket(fileno=listener), settings, on_start=lambda: tell(READY))

@@ -135,7 +135,7 @@ class Supervisor:
         return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _start(self, number: int) -> None:
-        settings = {**secrets(self._settings), **share(self._settings, self._count, number)}
+        settings = {**of_embedded(self._settings), **share(self._settings, self._count, number)}
         worker = self._workers[number] = Worker(self._listener, settings, reloads=self._reloads)
         self._selector.register(worker.status, selectors.EVENT_READ, number)
 
@@ -157,7 +157,7 @@ class Supervisor:
     def _announce(self) -> None:
         if not self._announced and len(self._workers) == self._count and all(w.ready for w in self._workers.values()):
             self._announced = True
-            print(listening_line(self._listener, self._count), flush=True)
+            print(listening_line(self._listener, self._settings.environment_name, self._count), flush=True)
 
     def _heed(self, numbers: bytes) -> None:
         for number in numbers:
@@ -191,10 +191,11 @@ class Supervisor:
             ours.close()
 
 
-def secrets(settings: Settings) -> dict[str, str]:
+def of_embedded(settings: Settings) -> dict[str, str]:
     """Return the settings that the embedded server adds to those of the environment."""
     given = {"DATABASE_URL": settings.database_url, "SECRET_KEY": settings.secret_key}
-    return {name: secret.get_secret_value() for name, secret in given.items() if secret is not None}
+    added = {name: secret.get_secret_value() for name, secret in given.items() if secret is not None}
+    return {**added, "ENVIRONMENT": settings.environment_name}
 
 
 def describe(code: int) -> str:

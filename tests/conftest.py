@@ -138,7 +138,7 @@ def settings_for(dsn: str) -> Settings:
         secrets: dict[str, Any] = {"database_url": SecretStr(dsn), "secret_key": SecretStr(SECRET_KEY)}
         # A connection costs more than most tests: open one, and others when they are needed.
         pool = {"db_pool_size": 1, "db_max_overflow": 4}
-        return Settings(_env_file=None, **secrets, **pool)  # pyright: ignore[reportCallIssue] - BaseSettings' own parameter
+        return Settings(_env_file=None, environment="development", **secrets, **pool)  # pyright: ignore[reportCallIssue] - BaseSettings' own parameter
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from app.db import BinderyError, Database
 from app.embedded import DEFAULT_FOLDER, EmbeddedPostgres
+from app.logs import configure_logs
 from app.repositories import watch_sql
 from app.serve import bind, run
 from app.settings import Settings, load_settings
@@ -50,6 +51,7 @@ def command(migrates: bool, reloads: bool, workers: int | None) -> None:
         PORT=8080 python -m app serve --migrate
     """
     settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
     serves = partial(_serve, reloads=reloads, workers=workers or settings.workers)
     with bind(settings.host, settings.port) as listener:
         if settings.database_url is not None:
@@ -57,7 +59,13 @@ def command(migrates: bool, reloads: bool, workers: int | None) -> None:
             return
         with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:
             key = settings.secret_key or SecretStr(_kept_secret_key(DEFAULT_FOLDER))
-            embedded = settings.model_copy(update={"database_url": SecretStr(dsn), "secret_key": key})
+            embedded = settings.model_copy(
+                update={
+                    "database_url": SecretStr(dsn),
+                    "secret_key": key,
+                    "environment": settings.environment or "development",
+                }
+            )
             serves(embedded, listener, migrates=True)
 
 

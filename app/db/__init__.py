@@ -2,7 +2,7 @@
 
 Words: a *session* is one connection to the server, and the *pool* owns the sessions. A *connection* is what a caller is
 lent for the length of a block. A *statement* is SQL with a name in a file; a *query* is a statement that is bound to a
-function. An *executor* runs queries: the Database itself, or a connection.
+function. An *executor* runs queries: the Database itself, or a connection. *Work* is what one request or job does.
 
 Read database.py and connection.py first, then pool/pool.py, session/session.py and binding/queries.py. Modules whose
 first word is "Optional" can wait.
@@ -35,9 +35,16 @@ from app.db.errors import (
     WrongEventLoop,
     is_server_unfit,
 )
+from app.db.expecting import statements
 from app.db.listen import Gap, Notification
+from app.db.pool.leases import LeaseReport
+from app.db.pool.statistics import PoolStatistics
+from app.db.session.figures import DURATION_BUCKETS, Figures, StatementFigures
+from app.db.session.work import WORK, RepeatedStatement, Work
 
 __all__ = [
+    "DURATION_BUCKETS",
+    "WORK",
     "BadArgument",
     "BadRow",
     "BinderyError",
@@ -49,20 +56,27 @@ __all__ = [
     "Database",
     "DatabaseUnavailable",
     "Executor",
+    "Figures",
     "Gap",
+    "LeaseReport",
     "LockLost",
     "NotConnected",
     "NotFound",
     "Notification",
+    "PoolStatistics",
     "PoolTimeout",
     "Queries",
+    "RepeatedStatement",
     "SQLFileError",
     "SessionStateRefused",
+    "StatementFigures",
     "StatementTimeout",
     "TokenUsed",
     "TooManyRows",
     "TransactionAborted",
+    "Work",
     "WrongEventLoop",
     "is_server_unfit",
     "reload_on_change",
+    "statements",
 ]

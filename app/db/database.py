@@ -11,20 +11,21 @@ from app.db.connection import Connection, Lease, TransactionLease, transaction_o
 from app.db.deadline import Deadline
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.listen import Gap, Listener, Notification, listen
-from app.db.locks import hold_lock, try_lock
+from app.db.locks import Locks
 from app.db.pool.address import understood_dsn
 from app.db.pool.connect_errors import server_name
 from app.db.pool.connector import Connector, merged_settings
+from app.db.pool.leases import LeaseReport, reports
 from app.db.pool.lifecycle import OpenPool, open_pool
 from app.db.pool.options import PoolOptions
 from app.db.pool.password import Password
 from app.db.pool.pool import Pool
-from app.db.pool.state_report import place_of_caller
 from app.db.pool.statistics import PoolStatistics
-from app.db.raw_sql import RawSQL
 from app.db.run import FORGET_TOKENS, Run, RunOptions
 from app.db.session.codecs import Codecs
 from app.db.session.driver import seconds_until
+from app.db.session.figures import Figures
+from app.db.session.frames import place_of_caller
 from app.db.session.local_settings import Settings, local_settings
 from app.db.session.prepared import rows_touched
 from app.db.session.transaction import Isolation, TransactionOptions
@@ -35,7 +36,7 @@ T = TypeVar("T")
 _OF_OTHER_PROCESSES: list[object] = []
 
 
-class Database(RawSQL):
+class Database(Locks):
     """A pool of connections to one PostgreSQL database.
 
         async with Database("postgresql://app@localhost/shop") as db:
@@ -48,7 +49,8 @@ class Database(RawSQL):
     session. `pgbouncer` says that the URL leads to a PgBouncer in transaction mode. `codecs` is a coroutine
     function that sets codecs of extension types on each new connection, with asyncpg's set_type_codec().
 
-    As an executor it runs each statement of a bound function on any idle connection, committed by itself.
+    As an executor it runs each statement of a bound function on any idle connection, committed by itself. `figures`
+    has counted every statement since this object was made.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Database(RawSQL):
             pre_ping=pre_ping,
             ping_after=ping_after,
         )
+        self.figures = Figures()
         self._server_settings = merged_settings(application_name, statement_timeout, server_settings)
         self._password = password
         self._pgbouncer = pgbouncer
@@ -116,6 +119,7 @@ class Database(RawSQL):
             server_settings=self._server_settings,
             pgbouncer=self._pgbouncer,
             codecs=self._codecs,
+            figures=self.figures,
         )
         self._connecting = True
         try:
@@ -221,19 +225,6 @@ class Database(RawSQL):
         local_settings(settings)
         return WithSettings(lambda: self.transaction(settings=settings))
 
-    def lock(self, name: str, *, timeout: float | None = None) -> AbstractAsyncContextManager[None]:
-        """Hold the advisory lock of this name for the block: one holder at a time, on any machine.
-
-        Waits up to `timeout` seconds (default: acquire_timeout) for a connection and as long again for the lock. Raises
-        PoolTimeout or StatementTimeout then. When the connection is lost, cancels the block and raises LockLost.
-        """
-        wait = self._wait(timeout)
-        return hold_lock(self.acquire(timeout=wait), name, wait)
-
-    def try_lock(self, name: str) -> AbstractAsyncContextManager[bool]:
-        """Yield whether the lock of this name was free, and hold it for the block if so."""
-        return try_lock(self.acquire(), name)
-
     def listen(self, *channels: str) -> AbstractAsyncContextManager[AsyncIterator[Notification | Gap]]:
         """Yield an iterator over the notifications of these channels, on a connection that is not the pool's.
 
@@ -280,6 +271,10 @@ class Database(RawSQL):
     def statistics(self) -> PoolStatistics:
         """Return the sizes of the pool now, and its counters since it was opened."""
         return self._opened().statistics()
+
+    def leases(self) -> list[LeaseReport]:
+        """Return who holds which connection now, the longest first."""
+        return reports(self._opened().state)
 
     def _opened(self) -> Pool:
         if self._pool is None:

@@ -6,6 +6,7 @@ server gives the lock to the next holder, and the block is cancelled.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
@@ -13,6 +14,8 @@ from typing import Any, Protocol
 import asyncpg
 
 from app.db.errors import DatabaseUnavailable, LockLost
+from app.db.pool.options import PoolOptions
+from app.db.raw_sql import RawConnection, RawSQL
 from app.db.session.session import Session
 
 # The server's own limit is lifted, so that only the requested time-out counts. The pool resets it.
@@ -21,7 +24,7 @@ _TRY_LOCK = "select pg_try_advisory_lock(hashtextextended($1, 0))"
 _UNLOCK = "select pg_advisory_unlock(hashtextextended($1, 0))"
 
 
-class LockConnection(Protocol):
+class LockConnection(RawConnection, Protocol):
     """What a lock needs of a connection."""
 
     async def execute(self, sql: str, *arguments: object, timeout: float | None = None) -> str:
@@ -36,6 +39,29 @@ class LockConnection(Protocol):
     def driver(self) -> Session:
         """asyncpg's own connection."""
         ...
+
+
+class Locks(RawSQL):
+    """The advisory locks of the Database."""
+
+    options: PoolOptions
+
+    @abstractmethod
+    def acquire(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[LockConnection]:
+        """Lend a connection for the block."""
+
+    def lock(self, name: str, *, timeout: float | None = None) -> AbstractAsyncContextManager[None]:
+        """Hold the advisory lock of this name for the block: one holder at a time, on any machine.
+
+        Waits up to `timeout` seconds (default: acquire_timeout) for a connection and as long again for the lock. Raises
+        PoolTimeout or StatementTimeout then. When the connection is lost, cancels the block and raises LockLost.
+        """
+        wait = self.options.acquire_timeout if timeout is None else timeout
+        return hold_lock(self.acquire(timeout=wait), name, wait)
+
+    def try_lock(self, name: str) -> AbstractAsyncContextManager[bool]:
+        """Yield whether the lock of this name was free, and hold it for the block if so."""
+        return try_lock(self.acquire(), name)
 
 
 @asynccontextmanager

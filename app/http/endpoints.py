@@ -1,5 +1,6 @@
 """Answers requests for operations: one frame finds the handler, calls it, and turns what it raises into an answer."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,15 +9,18 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.db import is_server_unfit
+from app.db import WORK, is_server_unfit
 from app.http.disconnect import CancelAbandoned
 from app.http.errors import ANSWERS, AnswerCrashes, Invalid, exception_handlers
 from app.http.headers import NO_SNIFFING, VARIES, SafeHeaders, relative
 from app.http.operations import Operation, routes
 from app.http.requests import require_viewer
 from app.http.table import Table
+from app.http.watch import CLIENT_GONE, Watch
+from app.http.watched import Watched
 
 logger = logging.getLogger("app.http")
 
@@ -31,7 +35,14 @@ class Service(Starlette):
     """
 
     def __init__(
-        self, operations: Sequence[Operation], answers: Answers, cors: Middleware, others: Sequence[Any], lifespan: Any
+        self,
+        operations: Sequence[Operation],
+        answers: Answers,
+        cors: Middleware,
+        others: Sequence[BaseRoute],
+        *,
+        lifespan: Any,
+        watch: Watch,
     ) -> None:
         super().__init__(
             routes=[*routes(operations), *others],
@@ -42,11 +53,12 @@ class Service(Starlette):
         self._table = Table(operations)
         self._answers = answers
         self._cors = cors
+        self._watched = Watched(watch, operations, [each.path for each in others if isinstance(each, Route)])
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application that Starlette calls."""
         others = super().build_middleware_stack()
-        return CancelAbandoned(Endpoints(self._table, self._answers, self._cors, others))
+        return CancelAbandoned(Endpoints(self._table, self._answers, self._cors, others, self._watched))
 
 
 class Endpoints:
@@ -55,21 +67,36 @@ class Endpoints:
     `answers` turns exceptions into answers, beside ANSWERS.
     """
 
-    def __init__(self, table: Table, answers: Answers, cors: Middleware, others: ASGIApp) -> None:
+    def __init__(self, table: Table, answers: Answers, cors: Middleware, others: ASGIApp, watched: Watched) -> None:
         self._table = table
         self._answers: Answers = {**ANSWERS, **answers}
         # Only what a page of another origin asks for needs its headers.
         self._cors = cors.cls(self._answer, *cors.args, **cors.kwargs)
         self._others = others
+        self._watched = watched
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not self._table.find(scope):
+        if scope["type"] != "http":
             await self._others(scope, receive, send)
-        elif any(name == b"origin" for name, _ in scope["headers"]):
-            await self._cors(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send, VARIES)
+            return
+        headers = dict(scope["headers"])
+        is_operation = self._table.find(scope)
+        work = self._watched.begin(scope, headers)
+        token = WORK.set(work)
+        try:
+            if not is_operation:
+                await self._others(scope, receive, self._watched.sender(work, send))
+            elif b"origin" in headers:
+                await self._cors(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send, VARIES)
+        except asyncio.CancelledError:
+            work.status = work.status or CLIENT_GONE
+            raise
+        finally:
+            WORK.reset(token)
+            self._watched.watch.end(work)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, *headers: tuple[bytes, bytes]) -> None:
         request = Request(scope, receive)
@@ -79,7 +106,7 @@ class Endpoints:
             response = await self._answer_to(request, error)
         if response.status_code == 201 or response.status_code // 100 == 3:
             response.raw_headers = [relative(name, value) for name, value in response.raw_headers]
-        response.raw_headers += (NO_SNIFFING, *headers)
+        response.raw_headers += (NO_SNIFFING, *self._watched.headers(scope, response.status_code), *headers)
         if isinstance(response, StreamingResponse):
             await self._stream(response, request, send, NO_SNIFFING, *headers)
         else:
@@ -102,7 +129,7 @@ class Endpoints:
             if started:
                 raise
             failure = await self._answer_to(request, error)
-            failure.raw_headers += headers
+            failure.raw_headers += (*headers, *self._watched.headers(request.scope, failure.status_code))
             await failure(request.scope, request.receive, send)
 
     async def _answer_to(self, request: Request, error: Exception) -> Response:

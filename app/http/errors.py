@@ -20,6 +20,7 @@ from app.db import (
     StatementTimeout,
     is_server_unfit,
 )
+from app.http.refusals import REFUSALS
 
 logger = logging.getLogger("app.http")
 
@@ -94,8 +95,8 @@ def _not_found(error: NotFound) -> Response:
 
 
 def busy(field: str, error: Exception) -> Response:
-    """Log the error, and answer 503 with Retry-After: nothing was stored, and trying again may succeed."""
-    logger.warning("answered 503: %s", error)
+    """Count the refusal, and answer 503 with Retry-After: nothing was stored, and trying again may succeed."""
+    REFUSALS.add(field, error)
     return error_response(503, {field: ["is busy or not available; try again in a moment"]}, RETRY_LATER)
 
 

@@ -17,9 +17,10 @@ logger = logging.getLogger("app.http")
 
 
 class Health(TypedDict):
-    """The state, and the reason if it is not "ok"."""
+    """The state, the reason if it is not "ok", and the environment."""
 
     status: str
+    environment: str
     reason: NotRequired[str]
 
 
@@ -50,13 +51,15 @@ class HealthChecks:
 
     async def live(self, request: Request) -> Response:
         """Tell whether the process answers."""
-        answer: Health = {"status": "ok"}
+        answer: Health = {"status": "ok", "environment": _environment(request)}
         return json_response(answer)
 
     async def ready(self, request: Request) -> Response:
         """Tell whether the database can be reached, is migrated and accepts writes."""
         reason = await self._unready(request)
-        answer: Health = {"status": "unavailable", "reason": reason} if reason else {"status": "ok"}
+        answer: Health = {"status": "unavailable" if reason else "ok", "environment": _environment(request)}
+        if reason:
+            answer["reason"] = reason
         return json_response(answer, 503 if reason else 200)
 
     async def _unready(self, request: Request) -> str | None:
@@ -82,3 +85,7 @@ class HealthChecks:
         except BindingError:
             applied = []
         return [migration for migration in self._migrations if migration not in applied]
+
+
+def _environment(request: Request) -> str:
+    return request.app.state.settings.environment_name

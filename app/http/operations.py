@@ -23,12 +23,13 @@ class Parameter:
     schema: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """One method of one path: its handler, and what goes in and comes out.
 
     `body` is the envelope's name and the object inside it. `answer` is a TypedDict, None for no content. `refusals` are
-    its other statuses, without 401 and 422, which follow from a viewer, a body or a parameter.
+    its other statuses, without 401 and 422, which follow from a viewer, a body or a parameter. An
+    operation is equal only to itself.
     """
 
     method: str

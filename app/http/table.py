@@ -23,7 +23,10 @@ class Table:
                 self._add(method, operation)
 
     def find(self, scope: Scope) -> bool:
-        """Store the handler as scope["endpoint"], and the parameters in its path. Return False if there is none."""
+        """Store the operation as scope["operation"], its handler as scope["endpoint"], and the parameters in its path.
+
+        Return False if there is none.
+        """
         # A service that is mounted below a prefix sees it in each path.
         method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
         operation = self._exact.get((method, path))
@@ -33,6 +36,7 @@ class Table:
             if found is None:
                 return False
             operation, params = found
+        scope["operation"] = operation
         scope["endpoint"] = operation.handler
         scope["path_params"] = params
         return True

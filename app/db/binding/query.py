@@ -50,7 +50,7 @@ class FileOptions:
 
 
 class Query:
-    """A statement and the signature bound to it."""
+    """A statement and the signature bound to it. `name` is file and statement, `articles.get_article`."""
 
     __slots__ = (
         "annotations",
@@ -58,6 +58,7 @@ class Query:
         "conflicts",
         "copy",
         "function",
+        "name",
         "parameters",
         "prefetch",
         "python_place",
@@ -75,6 +76,7 @@ class Query:
     ) -> None:
         self.statement = statement
         self.function = statement.name
+        self.name = f"{statement.path.stem}.{statement.name}"
         self.python_place = signature.where
         self.cardinality = signature.cardinality
         self.row_type = _row_type(signature)

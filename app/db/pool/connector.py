@@ -12,6 +12,7 @@ from app.db.pool.options import PoolOptions
 from app.db.pool.password import Password, password_reader
 from app.db.session.affinity import Affinity
 from app.db.session.codecs import Codecs, set_codecs
+from app.db.session.figures import Figures
 from app.db.session.pgbouncer import PgBouncerSession
 from app.db.session.session import Session
 from app.db.session.session_options import SessionOptions
@@ -34,6 +35,7 @@ class Connector:
         server_settings: Mapping[str, str],
         pgbouncer: bool,
         codecs: Codecs | None = None,
+        figures: Figures | None = None,
     ) -> None:
         self.dsn = dsn
         self._codecs = codecs
@@ -47,6 +49,7 @@ class Connector:
             needs_writable=self._hosts.target in WRITABLE,
             may_be_read_only=self._hosts.target in READ_ONLY,
             plans_generically=server_settings.get("plan_cache_mode") == "force_generic_plan",
+            figures=figures or Figures(),
         )
         self._pool: Pool[asyncpg.Record] | None = None
 

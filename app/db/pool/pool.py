@@ -23,6 +23,7 @@ from app.db.pool.statistics import PoolStatistics, snapshot
 from app.db.pool.timer import TimeLimits
 from app.db.session.affinity import Affinity
 from app.db.session.driver import NEVER
+from app.db.session.work import WORK
 
 # How long close() waits for sessions that are being opened, in seconds: far longer than a server takes.
 _OPENING = 1.0
@@ -89,6 +90,8 @@ class Pool:
             self._queue.tasks.discard(task)
             now = monotonic()
             self.counters.waited(now - began)
+            if (work := WORK.get()) is not None:
+                work.waited(began, now)
         pooled.lent_at = now
         pooled.holder = task
         self.counters.acquires += 1

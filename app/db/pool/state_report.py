@@ -1,13 +1,11 @@
 """Describes in words what the pool is doing: the second half of the message of every time-out."""
 
-import sys
-from pathlib import Path
 from time import monotonic
 
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.state import PoolState
+from app.db.session.frames import shown_place
 
-_LAYER = str(Path(__file__).parents[1])
 _SHOWN_STATEMENT = 60
 
 
@@ -25,14 +23,6 @@ def describe_pool(state: PoolState, problem: str, last_error: Exception | None) 
     return "\n  ".join(lines)
 
 
-def place_of_caller() -> tuple[str, int]:
-    """Return file and line of the call that led here: the nearest frame outside this layer."""
-    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage] - documented, but without a public name
-    while frame.f_code.co_filename.startswith(_LAYER) and frame.f_back:
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
-
 def _describe(pooled: PooledSession, now: float) -> str:
     session = pooled.session
     if pooled.holder is None:
@@ -44,21 +34,10 @@ def _describe(pooled: PooledSession, now: float) -> str:
     if session.running is not None and session.started_at >= pooled.lent_at:
         parts.append(f"last ran {_shortened(session.running)}")
     if pooled.place is not None:
-        file, line = pooled.place
-        parts.append(f"acquired at {_relative(file)}:{line}")
+        parts.append(f"acquired at {shown_place(pooled.place)}")
     return ", ".join(parts)
 
 
 def _shortened(statement: str) -> str:
     text = " ".join(statement.split())
     return text if len(text) <= _SHOWN_STATEMENT else text[: _SHOWN_STATEMENT - 1] + "…"
-
-
-def _relative(file: str) -> str:
-    path = Path(file)
-    try:
-        here = Path.cwd()
-    except OSError:
-        # The current directory was deleted.
-        return file
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -33,11 +33,15 @@ async def copy_rows(session: Session, query: Query, rows: Iterable[Any] | AsyncI
         except BaseException as error:
             # A generator that is left early must be closed: then it says which row it was at.
             await records.aclose() if isinstance(rows, AsyncIterable) else records.close()
+            session.count_failure(query, error)
             own = _failed(session, copying, error)
             if own is error:
                 raise
             raise own from error
-    return int(status.rpartition(" ")[2])
+    figures, copied = session.figures.of_query(query), int(status.rpartition(" ")[2])
+    figures.rows += copied
+    session.count(figures)
+    return copied
 
 
 async def _column_infos(session: Session, query: Query, target: CopyTarget) -> list[TypeInfo]:

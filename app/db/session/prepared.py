@@ -1,6 +1,8 @@
 """A named statement that is prepared on one connection: how it is sent, how its rows are built, when it is refused."""
 
-from collections.abc import Awaitable, Iterable, Mapping, MutableMapping, Sequence
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -10,6 +12,8 @@ from app.db.binding.conversions import conversions, converted
 from app.db.binding.pg_types import TypeInfo, type_info_of
 from app.db.binding.query import Query
 from app.db.session.driver import DriverConnection
+from app.db.session.figures import DURATION_BUCKETS, StatementFigures
+from app.db.session.work import WORK
 
 # Each group is one Python type, so that a migration from one to another changes nothing for the reader.
 _SAME = {
@@ -17,6 +21,7 @@ _SAME = {
     **dict.fromkeys(("text", "varchar"), "text"),
     **dict.fromkeys(("json", "jsonb"), "json"),
 }
+OnSlow = Callable[[StatementFigures, float], None]
 # Whether the type is found under its bare name.
 _IS_ON_PATH = "select pg_catalog.pg_type_is_visible($1)"
 
@@ -29,6 +34,7 @@ class Prepared:
         "_build",
         "_checks",
         "_conversions",
+        "_figures",
         "_is_checked",
         "_query",
         "_state",
@@ -39,10 +45,16 @@ class Prepared:
     )
 
     def __init__(
-        self, statement: "PreparedStatement[asyncpg.Record]", query: Query, protocol: Any, known: Mapping[int, TypeInfo]
+        self,
+        statement: "PreparedStatement[asyncpg.Record]",
+        query: Query,
+        protocol: Any,
+        known: Mapping[int, TypeInfo],
+        figures: StatementFigures,
     ) -> None:
         columns = statement.get_attributes()
         self._query = query
+        self._figures = figures
         # The types of the parameters. asyncpg does not know them after it was told to forget types.
         self.types = statement.get_parameters()
         infos = [type_info_of(pg_type, known) for pg_type in self.types]
@@ -82,6 +94,25 @@ class Prepared:
     def rows(self, records: Sequence[asyncpg.Record], tag: bytes = b"") -> list[Any]:
         """Return the rows; for a statement without columns a list of the number of rows it touched."""
         return self._build(records) if self.has_columns else [rows_touched(tag.decode())]
+
+    def finish(
+        self, records: Sequence[asyncpg.Record], tag: bytes, began: float, on_slow: OnSlow, transaction: Any
+    ) -> list[Any]:
+        """Return the rows of a run that began at this moment of time.monotonic(), and count it."""
+        ended, figures = monotonic(), self._figures
+        seconds = ended - began
+        figures.seconds += seconds
+        figures.buckets[bisect_left(DURATION_BUCKETS, seconds)] += 1
+        if (work := WORK.get()) is not None:
+            work.ran(figures, began, ended, None, transaction)
+        if seconds > figures.slow_after:
+            on_slow(figures, seconds)
+        if self.has_columns:
+            figures.rows += len(records)
+            return self._build(records)
+        touched = rows_touched(tag.decode())
+        figures.rows += touched
+        return [touched]
 
 
 def rows_touched(tag: str) -> int:

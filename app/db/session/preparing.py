@@ -7,6 +7,7 @@ import asyncpg
 from app.db.binding.generic_plan import REFUSED, is_refusal, mend
 from app.db.binding.query import Query
 from app.db.session.driver import seconds_until
+from app.db.session.figures import Figures
 from app.db.session.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
 from app.db.session.prepared import Prepared, refuse_changed_types
 from app.db.session.statement_cache import CURRENT_PATH, StatementCache
@@ -26,6 +27,7 @@ class PreparingConnection(TypedConnection):
         self.prepared = self._cache.usual
         self._path_is_known = True
         self.column_types: dict[Query, dict[str, asyncpg.Type]] = {}
+        self.figures = Figures()
 
     async def prepare_query(self, query: Query, ends: float | None = None) -> Prepared:
         """Prepare a named statement.
@@ -92,7 +94,8 @@ class PreparingConnection(TypedConnection):
             await self._plan_statement(query, len(statement.get_parameters()), ends)
         await refuse_changed_types(self, self.column_types, query, statement.get_attributes())
         types = [*statement.get_parameters(), *(column.type for column in statement.get_attributes())]
-        return Prepared(statement, query, self._protocol, await self.type_infos_of(types))
+        figures = self.figures.of_query(query)
+        return Prepared(statement, query, self._protocol, await self.type_infos_of(types), figures)
 
     async def _plan_statement(self, query: Query, parameters: int, ends: float | None) -> None:
         try:

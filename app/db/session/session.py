@@ -11,19 +11,19 @@ from asyncpg.transaction import Transaction
 from app.db.binding.query import Query
 from app.db.errors import BinderyError, ConnectionBusy, DatabaseUnavailable, StatementTimeout
 from app.db.session.affinity import Affinity
+from app.db.session.counted import CountedConnection
 from app.db.session.driver import DRIVER_ERRORS, NEVER, is_busy, is_from_server, is_lost
+from app.db.session.figures import RAW_SQL
 from app.db.session.outdated import explain_lost_statement, unknown_type
-from app.db.session.resettable import ResettableConnection
 from app.db.session.session_options import NO_OPTIONS, SessionOptions
-from app.db.session.transaction_state import TransactionState
+from app.db.session.work import WORK
 
 
-class Session(ResettableConnection):
+class Session(CountedConnection):
     """One session on the server.
 
     `lost` is true once it has ended, `refused_write` once it turned out to be read only. `running` is the statement
-    that ran last, `started_at` the moment when it was sent, and `sent_at` that moment while no answer has come, else
-    NEVER.
+    that ran last, and `sent_at` the moment when it was sent while no answer has come, else NEVER.
     """
 
     _top_xact: Transaction | None
@@ -35,11 +35,9 @@ class Session(ResettableConnection):
         self.lost = False
         self.refused_write = False
         self.running: str | None = None
-        self.started_at = 0.0
         self.sent_at = NEVER
         self.affinity: Affinity | None = None
         self.options = NO_OPTIONS
-        self.transaction_state = TransactionState()
         self._why_lost: str | None = None
         self._marks: dict[str | None, Transaction] = {}
 
@@ -48,6 +46,7 @@ class Session(ResettableConnection):
         self.options, self.affinity = options, affinity
         self.this_is_initial(options.answer_timeout)
         self.column_types, self.planned = options.column_types, options.planned
+        self.figures = options.figures
         self.plans_first = self.plans_first and not options.plans_generically
 
     @property
@@ -70,12 +69,13 @@ class Session(ResettableConnection):
         try:
             prepared = self.prepared.get(query) or await self.prepare_query(query, ends)
             records, tag, _ = await prepared.execute(arguments, ends - monotonic() if ends else None)
-            return prepared.rows(records, tag)
+            return prepared.finish(records, tag, self.started_at, self.figures.on_slow, self.transaction_state.observed)
         except Exception as error:
             return await self._retried(error, query, arguments, ends)
         except BaseException as error:
             # Cancelled: the server is told to stop, and only a reset waits until it has.
             self.needs_reset()
+            self.count_failure(query, error)
             self.record_failure(error)
             raise
         finally:
@@ -84,9 +84,11 @@ class Session(ResettableConnection):
     async def send(self, sql: str, step: str) -> str:
         """Run SQL of the layer's own, without arguments. Return the command tag. Raises errors as own_error()."""
         before, self.sent_at = self.sent_at, monotonic()
+        began = self.sent_at
         try:
-            return await super().execute(sql)
+            status = await super().execute(sql)
         except DRIVER_ERRORS as error:
+            self.count_step(step, began, error)
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 self._note_refused_write()
             if own := self.own_error(error, step):
@@ -95,6 +97,9 @@ class Session(ResettableConnection):
         except BaseException:
             self.give_up()
             raise
+        else:
+            self.count_step(step, began, None)
+            return status
         finally:
             self.sent_at = before
 
@@ -111,7 +116,9 @@ class Session(ResettableConnection):
         try:
             with self.awaiting_answer() if timeout is None else nullcontext():
                 yield
+            self.count(self.figures.of_step(RAW_SQL))
         except DRIVER_ERRORS as error:
+            self.count(self.figures.of_step(RAW_SQL), error)
             self.record_failure(error)
             if own := self.own_error(error, "raw SQL"):
                 raise own from error
@@ -139,12 +146,14 @@ class Session(ResettableConnection):
                 if await self.is_better_prepared(error, query, ends):
                     prepared = self.prepared.get(query) or await self.prepare_query(query, ends)
                     records, tag, _ = await prepared.execute(arguments, ends - monotonic() if ends else None)
-                    return prepared.rows(records, tag)
+                    observed = self.transaction_state.observed
+                    return prepared.finish(records, tag, self.started_at, self.figures.on_slow, observed)
                 again = False
             except Exception as other:
                 # A record may contain several unknown types, and the driver names one at a time.
                 again = unknown_type(other) not in {None, unknown_type(error)}
                 error = other
+        self.count_failure(query, error)
         self.raise_translated(error, query, arguments)
         raise error
 
@@ -239,13 +248,16 @@ class Session(ResettableConnection):
 
     def enter_transaction(self, isolation: str | None, *, read_only: bool) -> None:
         """Record that a transaction begins. asyncpg's own transaction() inside it is a savepoint."""
-        self.transaction_state.begin(read_only=read_only)
+        work = WORK.get()
+        self.transaction_state.begin(read_only=read_only, observed=work and work.transaction_began())
         options: dict[str, Any] = {"isolation": isolation}
         self._top_xact = self._marks.get(isolation) or self._marks.setdefault(isolation, self.transaction(**options))
 
     def leave_transaction(self) -> None:
         """Record that the transaction is over."""
         self._top_xact = None
+        if self.transaction_state.observed is not None and (work := WORK.get()) is not None:
+            work.transaction_ended(self.transaction_state.observed, self.transaction_state.failure)
         self.transaction_state.end()
         self.settings_are_over()
 

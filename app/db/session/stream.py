@@ -1,6 +1,8 @@
 """Optional: rows that are fetched while they are consumed, by a server-side cursor in a transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,13 +26,15 @@ class Rows:
         self._cursor: Cursor[Record] | None = None
         self._build: Callable[..., list[Any]] = list
         self._ready: Iterator[Any] = iter(())
+        # How long the stream waited for its server; what the consumer does with a row is not the statement's time.
+        self._seconds = 0.0
 
     async def begin(self) -> Self:
         """Open the cursor and fetch the first rows, so that an invalid statement fails at once."""
         session, query = self._session, self._query
         session.start(query.function, query.text if query.touches_session else None)
         try:
-            with session.awaiting_answer():
+            with session.awaiting_answer(), self._timed():
                 try:
                     await self._open()
                 except Exception as error:
@@ -40,6 +44,7 @@ class Rows:
         except BaseException as error:
             # A migration may have changed the columns: the next stream prepares the statement again.
             session.forget_query(query)
+            self._count(error)
             session.raise_translated(error, query, self._arguments)
             raise
         await self._fetch()
@@ -51,6 +56,8 @@ class Rows:
 
     def end(self) -> None:
         """Yield no more rows."""
+        if self._cursor is not None:
+            self._count()
         self._cursor = None
         self._ready = iter(())
 
@@ -69,14 +76,29 @@ class Rows:
         if self._cursor is None:
             raise NotConnected(f"the stream {self._query.function} ended with its `async with` block; use it inside")
         try:
-            with self._session.awaiting_answer():
-                self._ready = iter(self._build(await self._cursor.fetch(self._query.prefetch)))
+            with self._session.awaiting_answer(), self._timed():
+                records = await self._cursor.fetch(self._query.prefetch)
+            self._session.figures.of_query(self._query).rows += len(records)
+            self._ready = iter(self._build(records))
         except BaseException as error:
             if isinstance(error, Exception):
                 # For the next stream: the rows of this one are lost.
                 await self._session.is_better_prepared(error, self._query, None)
+            self._cursor = None
+            self._count(error)
             self._session.raise_translated(error, self._query, self._arguments)
             raise
+
+    def _count(self, error: BaseException | None = None) -> None:
+        self._session.count(self._session.figures.of_query(self._query), error, self._seconds)
+
+    @contextmanager
+    def _timed(self) -> Generator[None]:
+        began = monotonic()
+        try:
+            yield
+        finally:
+            self._seconds += monotonic() - began
 
 
 class Stream:

@@ -1,5 +1,7 @@
 """What a session knows of its open transaction."""
 
+from typing import Any
+
 Marker = tuple[BaseException | None, bool]
 """A failure, and whether the outcome was in doubt."""
 
@@ -8,25 +10,27 @@ class TransactionState:
     """The first failure in the transaction, whether its outcome is in doubt, and how many savepoints are open.
 
     `in_doubt` is true after a statement whose end was not awaited: the transaction must be rolled back. `read_only` is
-    true if the caller asked for a transaction that cannot write.
+    true if the caller asked for a transaction that cannot write. `observed` is what Work.transaction_began() returned.
     """
 
-    __slots__ = ("failure", "in_doubt", "read_only", "savepoints")
+    __slots__ = ("failure", "in_doubt", "observed", "read_only", "savepoints")
 
     def __init__(self) -> None:
         self.begin()
 
-    def begin(self, *, read_only: bool = False) -> None:
+    def begin(self, *, read_only: bool = False, observed: Any = None) -> None:
         """Forget earlier failures: a transaction begins."""
         self.failure: BaseException | None = None
         self.in_doubt = False
         self.savepoints = 0
         self.read_only = read_only
+        self.observed = observed
 
     def end(self) -> None:
         """Forget the failure: the transaction is over."""
         self.failure = None
         self.read_only = False
+        self.observed = None
 
     def fail(self, error: BaseException) -> None:
         """Record the error, unless another one came before."""

@@ -1,0 +1,5 @@
+class PlanError(Exception): ...
+
+
+async def explain(*a, **k):
+    raise PlanError("x")

@@ -1,0 +1,46 @@
+"""One log line for a request: its id, route, status and times. Of fast successes only a share, if so wanted."""
+
+from typing import Any
+
+from app.http.watch import CLIENT_GONE, RequestWork
+
+
+class RequestLog:
+    """Writes the lines. `share` of the requests that succeed within `slow_after` seconds get one, all others always.
+
+    A request that was refused with 503 gets none: app.http.refusals has one line a second for all of them.
+    """
+
+    def __init__(self, logger: Any, *, share: float, slow_after: float) -> None:
+        self._logger = logger
+        self._share = share
+        self._slow_after = slow_after
+        self._owed = 0.0
+
+    def write(self, work: RequestWork, seconds: float) -> None:
+        """Write the line of a request that has ended, or not."""
+        status = work.status
+        fine = status < 400 or status == CLIENT_GONE
+        if fine and seconds < self._slow_after:
+            self._owed += self._share
+            if self._owed < 1:
+                return
+            self._owed -= 1
+        elif status == 503:
+            return
+        self._logger.msg(
+            "request",
+            level="info" if status < 500 else "error",
+            request=work.id,
+            method=work.route.method,
+            route=work.route.path,
+            status=status,
+            ms=_ms(seconds),
+            statements=work.statements,
+            db_ms=_ms(work.database_seconds),
+            wait_ms=_ms(work.wait_seconds),
+        )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
