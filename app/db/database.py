@@ -272,6 +272,11 @@ class Database(Locks):
         """Return the sizes of the pool now, and its counters since it was opened."""
         return self._opened().statistics()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether connect() was called, and close() was not."""
+        return self._pool is not None
+
     def leases(self) -> list[LeaseReport]:
         """Return who holds which connection now, the longest first."""
         return reports(self._opened().state)

@@ -128,7 +128,8 @@ class Pool:
 
     def statistics(self) -> PoolStatistics:
         """Return the sizes of the pool now, and its counters."""
-        return snapshot(self.state, opening=self.connecting.pending)
+        error = self.connecting.last_error
+        return snapshot(self.state, opening=self.connecting.pending, connect_error=str(error or ""))
 
     async def close(self, timeout: float) -> None:
         """Lend no more sessions, wait up to `timeout` seconds for those in use, then close all."""

@@ -13,7 +13,8 @@ class PoolStatistics:
     `size` counts open connections, `in_use` those that are lent, tested or reset, `opening` those being opened.
     `wait_histogram` maps each upper bound, of which the last is infinite, to the number of waits up to it and above the
     previous bound. `evictions` counts closed connections by reason: dead, fatal, silent, read only, idle, lifetime,
-    retired, reset, closing, and fault, which means a bug in this layer.
+    retired, reset, closing, and fault, which means a bug in this layer. `connect_error` says why the last attempt to open a
+    connection failed, "" if it succeeded.
     """
 
     min_size: int
@@ -35,9 +36,10 @@ class PoolStatistics:
     resets: int
     retries: int
     evictions: dict[str, int]
+    connect_error: str
 
 
-def snapshot(state: PoolState, *, opening: int) -> PoolStatistics:
+def snapshot(state: PoolState, *, opening: int, connect_error: str) -> PoolStatistics:
     """Return the sizes of the pool and its counters."""
     counters = state.counters
     return PoolStatistics(
@@ -60,4 +62,5 @@ def snapshot(state: PoolState, *, opening: int) -> PoolStatistics:
         resets=counters.resets,
         retries=counters.retries,
         evictions=dict(counters.evictions),
+        connect_error=connect_error,
     )
