@@ -53,7 +53,7 @@ def refusal(annotation: Any) -> Reason:
             return None
         # For `list[int] | None` the problem with `[1.5]` is the item, not the type.
         inner = next((reason for reason in reasons if reason and reason.startswith("item ")), None)
-        return inner or _not(_named(annotation), value)
+        return inner or _not(type_name(annotation), value)
 
     return refuse
 
@@ -69,7 +69,7 @@ def _member_refusal(member: Any) -> Reason:
         return lambda value: None
     allowed: Any = (float, int) if cls is float else Mapping if cls is dict else cls
     excluded: Any = bool if cls in (int, float) else datetime if cls is date else ()
-    name = _named(member)
+    name = type_name(member)
     return lambda value: None if isinstance(value, allowed) and not isinstance(value, excluded) else _not(name, value)
 
 
@@ -84,7 +84,7 @@ def _array_refusal(annotation: Any, refuse_item: Reason) -> Reason:
 
     def refuse(value: Any) -> str | None:
         if not isinstance(value, container) or isinstance(value, (str, bytes, Mapping)):
-            return _not(_named(annotation), cast("Any", value))
+            return _not(type_name(annotation), cast("Any", value))
         for number, item in enumerate(cast("Iterable[object]", value), 1):
             if problem := refuse_item(item):
                 return f"item {number} {problem}"
@@ -97,7 +97,7 @@ def _not(name: str, value: object) -> str:
     return f"must be {name}, not {'None' if value is None else type(value).__name__}"
 
 
-def _named(annotation: Any) -> str:
+def type_name(annotation: Any) -> str:
     """Return the annotation as it is written in source: `int | None`, `list[str]`."""
     names = [_named_member(member) for member in members(annotation)]
     return " | ".join(dict.fromkeys(names))
@@ -107,6 +107,6 @@ def _named_member(member: Any) -> str:
     if member is type(None):
         return "None"
     if get_args(member) and get_origin(member) is not Literal:
-        inside = ", ".join("..." if each is Ellipsis else _named(each) for each in get_args(member))
+        inside = ", ".join("..." if each is Ellipsis else type_name(each) for each in get_args(member))
         return f"{get_origin(member).__name__}[{inside}]"
     return member.__name__ if isinstance(member, type) else str(member)

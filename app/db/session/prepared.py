@@ -78,14 +78,15 @@ class Prepared:
     ) -> "Awaitable[tuple[list[asyncpg.Record], bytes, bool]]":
         """Send it. Returns the records, the command tag, and whether those are all. Raises BadArgument."""
         if self._is_checked:
-            arguments = self._checked(arguments)
+            arguments = self.accepted(arguments)
         return self._bind_execute(self._state, arguments, "", 0, True, timeout)
 
     def cursor(self, arguments: tuple[object, ...]) -> Any:
         """Return asyncpg's cursor factory for a stream. Raises BadArgument when an argument is refused."""
-        return self.statement.cursor(*self._checked(arguments))
+        return self.statement.cursor(*self.accepted(arguments))
 
-    def _checked(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+    def accepted(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+        """Return the arguments as the driver takes them. Raises BadArgument."""
         if self._conversions:
             arguments = converted(arguments, self._conversions)
         self._query.refuse(arguments, self._checks)
