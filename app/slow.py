@@ -6,7 +6,7 @@ from collections import Counter
 from time import monotonic
 
 from app.db import WORK, BinderyError, Database, StatementFigures
-from app.plans import PlanError, explain
+from app.plans import ExplainError, explain
 
 logger = logging.getLogger("app.slow")
 
@@ -56,7 +56,7 @@ class SlowStatements:
         WORK.set(None)
         try:
             plan = await explain(self._database, figures.query, timeout=PLAN_TIMEOUT)
-        except (BinderyError, PlanError) as error:
+        except (BinderyError, ExplainError) as error:
             logger.warning("the plan of %s is not known: %s", figures.name, error)
         else:
             logger.warning("the plan of %s:\n%s", figures.name, "\n".join(plan.lines))
