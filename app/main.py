@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from app import __version__
+from app.board import Board
 from app.db import BinderyError, Database
 from app.handlers.conduit import API  # the one line that names the example: python -m app own NAME replaces it
 from app.http.docs import docs_routes
@@ -26,7 +27,7 @@ from app.http.operations import Operation
 from app.http.requests import VerifyToken
 from app.http.streaming import Exports
 from app.migration_files import migration_ids
-from app.repositories import health
+from app.repositories import all_queries, health
 from app.security import InvalidToken, Tokens
 from app.settings import Settings, SettingsError
 from app.telemetry import Telemetry
@@ -34,26 +35,30 @@ from app.telemetry import Telemetry
 logger = logging.getLogger("app.main")
 
 FORGET_EVERY = 3600.0  # seconds
+MONITOR_TIMEOUT = 2.0  # seconds
 FAVICON = Path(__file__).parent / "http" / "favicon.svg"
 # A generic plan is made once for each statement and connection; every statement in sql/ is written to have a good one.
 # Compiling queries to machine code pays for reports, not for look-ups.
 SERVER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, board: Board | None = None) -> Starlette:
     """Return the service. Its lifespan opens the pool and closes it, waiting for connections in use.
+
+    `board` is what several workers share.
 
     Raises SettingsError when DATABASE_URL or SECRET_KEY is missing.
     """
     if settings.secret_key is None:
         raise SettingsError("SECRET_KEY: is not set; allowed: at least 32 random bytes")
+    telemetry = Telemetry(settings, database(settings), monitors_database(settings), all_queries(), board)
     others = [
         Route("/", to_docs),
+        *telemetry.routes(settings),
         *docs_routes(API.title),
         Route("/openapi.json", openapi_json),
         Route("/favicon.ico", favicon),
     ]
-    telemetry = Telemetry(settings, database(settings))
     app = Service(
         operations(), API.answers, cors(settings.cors_origins), others, lifespan=lifespan, watch=telemetry.watch
     )
@@ -106,6 +111,24 @@ def database(settings: Settings) -> Database:
         pre_ping=settings.db_pool_pre_ping,
         ping_after=settings.db_pool_pre_ping_after,
         statement_timeout=settings.db_statement_timeout,
+        server_settings=SERVER_SETTINGS,
+        password=settings.db_password_file,
+        pgbouncer=settings.db_pgbouncer,
+    )
+
+
+def monitors_database(settings: Settings) -> Database:
+    """Return a pool of one connection with short limits, which is opened when someone looks at the monitor."""
+    return Database(
+        settings.database_dsn,
+        min_size=1,
+        max_size=1,
+        max_waiting=10,
+        acquire_timeout=MONITOR_TIMEOUT,
+        connect_timeout=MONITOR_TIMEOUT,
+        close_timeout=1.0,
+        statement_timeout=MONITOR_TIMEOUT,
+        application_name="bindery monitor",
         server_settings=SERVER_SETTINGS,
         password=settings.db_password_file,
         pgbouncer=settings.db_pgbouncer,

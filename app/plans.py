@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from app.db import BadArgument, Connection, Database, StatementTimeout
+from app.db import BadArgument, Connection, Database, Query, StatementTimeout
 from app.db.binding.annotations import refusal
 from app.db.binding.argument_errors import bad_argument
-from app.db.binding.query import Query
 
 MANY_ROWS = 1000
 """A full scan of a table with more rows than this is worth a warning."""

@@ -55,15 +55,21 @@ def bind(host: str, port: int) -> socket.socket:
         raise ServiceError(_why_not_bound(host, port, error)) from None
 
 
-def run(app: ASGIApp, listener: socket.socket, settings: Settings, on_start: Callable[[], None] | None = None) -> None:
+def run(
+    app: ASGIApp,
+    listener: socket.socket,
+    settings: Settings,
+    on_start: Callable[[], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
     """Serve `app` until SIGINT, SIGTERM or SIGHUP, then drain it for `settings.shutdown_timeout` seconds.
 
-    `on_start` is called once it listens; by default that is printed. Raises ServiceError when the app cannot start,
+    `on_start` is called once it listens; by default that is printed. `on_stop` is called in a signal's handler. Raises ServiceError when the app cannot start,
     with the app's own message.
     """
     lifespan = _Lifespan(app)
     line = listening_line(listener, settings.environment_name)
-    server = _Server(_config(lifespan, settings), on_start or (lambda: print(line, flush=True)))
+    server = _Server(_config(lifespan, settings), on_start or (lambda: print(line, flush=True)), on_stop)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
@@ -90,8 +96,11 @@ def freeze_garbage() -> None:
 class _Server(uvicorn.Server):
     """uvicorn, except that it tells when it listens, and that a signal ends it normally however often it comes."""
 
-    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_start: Callable[[], None], on_stop: Callable[[], None] | None
+    ) -> None:
         super().__init__(config)
+        self._on_stop = on_stop
         self._on_start = on_start
         self._starting: asyncio.Task[Any] | None = None
 
@@ -122,6 +131,8 @@ class _Server(uvicorn.Server):
         # uvicorn would raise the signal again after its shutdown; what is left to stop then would be in a hurry.
         self.force_exit = self.should_exit
         self.should_exit = True
+        if self._on_stop is not None:
+            self._on_stop()
         if self._starting is not None:
             self._starting.get_loop().call_soon_threadsafe(self._starting.cancel)
 

@@ -1,13 +1,19 @@
 """Connects the measurements to what shows them: log lines, traces and the monitor. Wiring only."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from app.db import Database
+from starlette.routing import BaseRoute
+
+from app.board import Board
+from app.db import Database, Query
 from app.http.refusals import REFUSALS
 from app.http.watch import Watch
 from app.logs import request_logger
+from app.monitor.access import Access
+from app.monitor.monitor import Monitor
+from app.monitor.routes import monitor_routes
 from app.request_log import RequestLog
 from app.settings import Settings
 from app.slow import SlowStatements
@@ -17,9 +23,14 @@ SHARE = 0.1
 
 
 class Telemetry:
-    """What measures a service: the `watch` over its requests, and its `database`, whose slow statements are logged."""
+    """What measures a service: the `watch` over its requests, its `database`, and the `monitor` of both.
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    `own` is a Database for the monitor alone, and `board` connects several workers. Slow statements are logged.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, own: Database, queries: Mapping[str, Query], board: Board | None
+    ) -> None:
         development = settings.is_development
         self.database = database
         self.watch = Watch(most_alike=settings.db_repeated_statement if development else 0, tells_timing=development)
@@ -29,16 +40,28 @@ class Telemetry:
         if settings.log_level in {"debug", "info"}:
             log = RequestLog(request_logger(settings.log_format), share=share, slow_after=settings.log_slow_request)
             self.watch.on_end.append(log.write)
+        self.monitor = Monitor(database, own, self.watch, queries, board)
         self._slow = SlowStatements(database)
         if settings.db_slow_statement:
             database.figures.watch_slow(settings.db_slow_statement, self._slow.tell)
+
+    def routes(self, settings: Settings) -> list[BaseRoute]:
+        """Return the routes of the monitor."""
+        token = settings.monitor_token
+        access = Access(token.get_secret_value() if token else None, settings.trusted_proxies)
+        return monitor_routes(self.monitor, access, settings.environment_name)
+
+    def stop(self) -> None:
+        """End the streams of the monitor's events within a second: a service that stops would wait for them."""
+        self.monitor.stopping = True
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Do what is done at intervals, for the block."""
         telling = asyncio.create_task(_tell_refusals())
         try:
-            yield
+            async with self.monitor.running():
+                yield
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)

@@ -1,7 +1,7 @@
-"""One of several processes that serve the same socket; app/workers.py starts it: python -m app.worker SOCKET STATUS PARENT.
+"""One of several processes that serve the same socket; app/workers.py starts it: python -m app.worker SOCKET STATUS PARENT BOARD.
 
-The arguments are file descriptors: the bound socket, a pipe that is told how the start went, and one that closes when
-the parent ends.
+The arguments are file descriptors: the bound socket, a pipe that is told how the start went, one that closes when the
+parent ends, and the file of the board. The number of workers and that of this one, from 0, follow.
 """  # noqa: E501 - the command
 
 import os
@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 
+from app.board import Board
 from app.db import BinderyError
 from app.logs import configure_logs
 from app.repositories import watch_sql
@@ -19,7 +20,7 @@ from app.settings import SettingsError, load_settings
 from app.workers import READY
 
 
-def main(listener: int, status: int, parent: int, *, reloads: bool) -> int:
+def main(listener: int, status: int, parent: int, board: Board, *, reloads: bool) -> int:
     """Serve until SIGTERM. Return the exit code."""
     end_with(parent)
 
@@ -34,7 +35,8 @@ def main(listener: int, status: int, parent: int, *, reloads: bool) -> int:
         configure_logs(settings.log_level, settings.log_format)
         from app.main import create_app  # noqa: PLC0415 - reads sql/: a mistake there is told like any other
 
-        run(create_app(settings), socket.socket(fileno=listener), settings, on_start=lambda: tell(READY))
+        app = create_app(settings, board)
+        run(app, socket.socket(fileno=listener), settings, lambda: tell(READY), app.state.telemetry.stop)
     except (BinderyError, ServiceError, SettingsError) as error:
         tell(str(error).encode())
         return 1
@@ -52,5 +54,5 @@ def end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    descriptors = [int(number) for number in sys.argv[1:4]]
-    sys.exit(main(*descriptors, reloads="--reload" in sys.argv))
+    *descriptors, board, workers, number = [int(argument) for argument in sys.argv[1:7]]
+    sys.exit(main(*descriptors, Board(board, workers, number), reloads="--reload" in sys.argv))

@@ -15,7 +15,9 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NamedTuple
 
+from app.board import create_board
 from app.serve import ServiceError, listening_line
 from app.settings import Settings
 
@@ -52,15 +54,24 @@ def share(settings: Settings, count: int, number: int) -> dict[str, str]:
     return parts
 
 
+class Slot(NamedTuple):
+    """The place of a worker on the board: the file's descriptor, how many workers there are, and its number from 0."""
+
+    board: int
+    workers: int
+    number: int
+
+
 class Worker:
     """One process. `ready` is true once it serves; `said` is what it wrote to its status pipe so far."""
 
-    def __init__(self, listener: socket.socket, settings: dict[str, str], *, reloads: bool) -> None:
+    def __init__(self, listener: socket.socket, slot: Slot, settings: dict[str, str], *, reloads: bool) -> None:
         self.status, theirs = os.pipe()
         # The other end closes when this process ends, however it ends: then so does the worker.
         lifeline, self._held = os.pipe()
-        fds = (listener.fileno(), theirs, lifeline)
-        command = [sys.executable, "-m", "app.worker", *map(str, fds), *(["--reload"] if reloads else [])]
+        fds = (listener.fileno(), theirs, lifeline, slot.board)
+        numbers = (*fds, slot.workers, slot.number)
+        command = [sys.executable, "-m", "app.worker", *map(str, numbers), *(["--reload"] if reloads else [])]
         # In a group of its own: Ctrl-C reaches the parent only, which passes it on.
         self.process = subprocess.Popen(command, env={**os.environ, **settings}, pass_fds=fds, process_group=0)  # noqa: S603 - this program
         os.close(theirs)
@@ -90,6 +101,7 @@ class Supervisor:
         self._settings = settings
         self._count = count
         self._reloads = reloads
+        self._board = create_board(count)
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, Worker] = {}
         self._due: dict[int, float] = {}
@@ -108,6 +120,7 @@ class Supervisor:
                 self._start(number)
             while self._workers or (self._due and not self._stops()):
                 self._step()
+        os.close(self._board)
         if self._failure is not None:
             raise ServiceError(self._failure)
 
@@ -136,7 +149,8 @@ class Supervisor:
 
     def _start(self, number: int) -> None:
         settings = {**of_embedded(self._settings), **share(self._settings, self._count, number)}
-        worker = self._workers[number] = Worker(self._listener, settings, reloads=self._reloads)
+        slot = Slot(self._board, self._count, number)
+        worker = self._workers[number] = Worker(self._listener, slot, settings, reloads=self._reloads)
         self._selector.register(worker.status, selectors.EVENT_READ, number)
 
     def _ended(self, number: int) -> None:

@@ -82,7 +82,8 @@ def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloa
 
     if reloads:
         watch_sql()
-    run(create_app(settings), listener, settings)
+    app = create_app(settings)
+    run(app, listener, settings, on_stop=app.state.telemetry.stop)
 
 
 def _warn_of_too_many_connections(settings: Settings) -> None:

@@ -9,7 +9,7 @@ first word is "Optional" can wait.
 """
 
 from app.db.binding.queries import Queries
-from app.db.binding.query import Executor
+from app.db.binding.query import Executor, Query
 from app.db.binding.reload import reload_on_change
 from app.db.connection import Connection
 from app.db.database import Database
@@ -66,6 +66,7 @@ __all__ = [
     "PoolStatistics",
     "PoolTimeout",
     "Queries",
+    "Query",
     "RepeatedStatement",
     "SQLFileError",
     "SessionStateRefused",

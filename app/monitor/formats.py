@@ -6,13 +6,13 @@ from time import time
 def short(value: float | None) -> str:
     """Return a number with three digits or so: 0.25, 12.3, 1,234."""
     if value is None:
-        return "–"
+        return "-"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def show_ms(seconds: float | None) -> str:
     """Return seconds as milliseconds, `0.25 ms`."""
-    return "–" if seconds is None else f"{short(seconds * 1000)} ms"
+    return "-" if seconds is None else f"{short(seconds * 1000)} ms"
 
 
 def show_seconds(seconds: float | None) -> str:
@@ -33,7 +33,7 @@ def show_ago(moment: float) -> str:
 def show_bytes(count: int | None) -> str:
     """Return bytes in a unit of 1024: `12.5 MiB`."""
     if count is None:
-        return "–"
+        return "-"
     size, unit = float(count), "B"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024 or unit == "TiB":

@@ -28,8 +28,8 @@ class ProcessFigures:
 class ServerFigures:
     """All processes of a PostgreSQL server on this machine.
 
-    `cpu_seconds` includes those that have ended. `memory_bytes` counts shared memory once if `memory_is_exact`, else not
-    at all; it is None where the system does not tell.
+    `cpu_seconds` includes those that have ended. `memory_bytes` counts shared memory once if `memory_is_exact`, else
+    not at all; it is None where the system does not tell.
     """
 
     processes: int
@@ -40,7 +40,7 @@ class ServerFigures:
 
 @dataclass(frozen=True, slots=True)
 class MachineFigures:
-    """The machine. `load` is the average of one, five and fifteen minutes; each is None where the system does not tell."""
+    """The machine. `load` is the average of 1, 5 and 15 minutes; each is None where the system does not tell."""
 
     cpus: int | None
     load: tuple[float, float, float] | None

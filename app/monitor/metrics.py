@@ -12,9 +12,9 @@ from prometheus_client.exposition import choose_encoder
 from app.db import DURATION_BUCKETS, PoolStatistics
 from app.http.watch import REQUEST_BUCKETS
 from app.monitor.process import DELAY_BUCKETS
-from app.monitor.server_metrics import server_metrics
 from app.monitor.server import ServerState
-from app.monitor.snapshot import Snapshot, StatementSnapshot
+from app.monitor.server_metrics import server_metrics
+from app.monitor.snapshot import Snapshot
 
 POOL_COUNTERS = {
     "acquires": "Connections lent.",

@@ -42,7 +42,9 @@ def problems(
 
 def _server(server: ServerState) -> Iterator[Problem]:
     if server.error:
-        yield Problem("server-gone", f"The database has not answered since {_time(server.failing_since)}: {server.error}")
+        yield Problem(
+            "server-gone", f"The database has not answered since {_time(server.failing_since)}: {server.error}"
+        )
         return
     for each in server.replicas:
         if each.lag_bytes is not None and each.lag_bytes > BEHIND_BYTES:

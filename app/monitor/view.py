@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from app.monitor.charts import Chart, chart
 from app.monitor.extension import NamedFigures
-from app.monitor.formats import show_bytes, show_ms, short
+from app.monitor.formats import short, show_bytes, show_ms
 from app.monitor.history import Sample
 from app.monitor.merged import RouteRow, StatementRow, route_rows, statement_rows
 from app.monitor.problems import Problem, problems
@@ -103,7 +103,7 @@ def _server_tiles(server: ServerState) -> list[Tile]:
         reads = database.blocks_hit + database.blocks_read
         tiles += [
             Tile("Database", show_bytes(database.size_bytes)),
-            Tile("Found in memory", f"{database.blocks_hit / reads:.1%}" if reads else "–"),
+            Tile("Found in memory", f"{database.blocks_hit / reads:.1%}" if reads else "-"),
             Tile("Server connections", str(database.server_connections), f"of {database.max_connections}"),
             Tile("Deadlocks", f"{database.deadlocks:,}"),
         ]

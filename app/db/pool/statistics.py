@@ -13,8 +13,8 @@ class PoolStatistics:
     `size` counts open connections, `in_use` those that are lent, tested or reset, `opening` those being opened.
     `wait_histogram` maps each upper bound, of which the last is infinite, to the number of waits up to it and above the
     previous bound. `evictions` counts closed connections by reason: dead, fatal, silent, read only, idle, lifetime,
-    retired, reset, closing, and fault, which means a bug in this layer. `connect_error` says why the last attempt to open a
-    connection failed, "" if it succeeded.
+    retired, reset, closing, and fault, which means a bug in this layer. `connect_error` says why the last attempt to
+    open a connection failed, "" if it succeeded.
     """
 
     min_size: int
