@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from typing import Any, BinaryIO, Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
@@ -18,8 +18,8 @@ _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
 def configure_logs(level: str, log_format: LogFormat = "auto", stream: TextIO | None = None) -> None:
     """Write the lines of all loggers and warnings to `stream`, by default stderr, from this level on."""
-    stream = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(stream)
+    out: TextIO = sys.stderr if stream is None else stream  # pyright: ignore[reportAssignmentType] - typeshed
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -30,15 +30,15 @@ def configure_logs(level: str, log_format: LogFormat = "auto", stream: TextIO | 
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(stream, log_format, text=True),
+                *_renderers(out, log_format, text=True),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # It tells each migration at this level, and each query at the next.
-    logging.getLogger("yoyo").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    # It tells each step of each migration.
+    logging.getLogger("yoyo").setLevel("INFO" if level == "debug" else "WARNING")
     logging.captureWarnings(True)
     # By default Python shows a warning once for each place that raises it; these name another place each time.
     warnings.simplefilter("always", RepeatedStatement)
@@ -46,12 +46,12 @@ def configure_logs(level: str, log_format: LogFormat = "auto", stream: TextIO | 
 
 def request_logger(log_format: LogFormat = "auto", stream: TextIO | None = None) -> Any:
     """Return the logger for one line a request, which goes past the slower logging of the standard library."""
-    stream = sys.stderr if stream is None else stream
-    text = _is_for_people(stream, log_format)
-    logger = structlog.PrintLogger(stream) if text else structlog.BytesLogger(_bytes_of(stream))
+    out: TextIO = sys.stderr if stream is None else stream  # pyright: ignore[reportAssignmentType] - typeshed
+    text = _is_for_people(out, log_format)
+    logger = structlog.PrintLogger(out) if text else structlog.BytesLogger(out.buffer)
     processors: list[Processor] = [
         structlog.processors.TimeStamper("iso", key="time"),
-        *_renderers(stream, log_format, text=text),
+        *_renderers(out, log_format, text=text),
     ]
     return structlog.wrap_logger(logger, processors=processors, wrapper_class=structlog.BoundLogger)
 
@@ -81,7 +81,3 @@ def _json_text(_: Any, __: str, event: EventDict) -> str:
 
 def _is_for_people(stream: TextIO, log_format: LogFormat) -> bool:
     return log_format == "console" or (log_format == "auto" and stream.isatty())
-
-
-def _bytes_of(stream: TextIO) -> BinaryIO:
-    return stream.buffer

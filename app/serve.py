@@ -64,8 +64,8 @@ def run(
 ) -> None:
     """Serve `app` until SIGINT, SIGTERM or SIGHUP, then drain it for `settings.shutdown_timeout` seconds.
 
-    `on_start` is called once it listens; by default that is printed. `on_stop` is called in a signal's handler. Raises ServiceError when the app cannot start,
-    with the app's own message.
+    `on_start` is called once it listens; by default that is printed. `on_stop` is called in a signal's handler.
+    Raises ServiceError when the app cannot start, with the app's own message.
     """
     lifespan = _Lifespan(app)
     line = listening_line(listener, settings.environment_name)

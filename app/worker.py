@@ -54,5 +54,5 @@ def end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    *descriptors, board, workers, number = [int(argument) for argument in sys.argv[1:7]]
-    sys.exit(main(*descriptors, Board(board, workers, number), reloads="--reload" in sys.argv))
+    listener, status, parent, *slot = [int(argument) for argument in sys.argv[1:7]]
+    sys.exit(main(listener, status, parent, Board(*slot), reloads="--reload" in sys.argv))

@@ -1,4 +1,4 @@
-"""The sessions of the database with the statement that each runs and its holder in Python, as a tree of who blocks whom."""
+"""The sessions of the database, each with its statement and its holder in Python, as a tree of who blocks whom."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -120,7 +120,9 @@ def _charts(samples: Sequence[Sample]) -> list[Chart]:
         return [None if value is None else value * 1000 for value in values]
 
     return [
-        chart("Requests a second", "/s", [("all", [s.rate for s in samples]), ("failing", [s.errors for s in samples])]),
+        chart(
+            "Requests a second", "/s", [("all", [s.rate for s in samples]), ("failing", [s.errors for s in samples])]
+        ),
         chart("Time of a request", "ms", [(name, milliseconds(name)) for name in ("p50", "p95", "p99")]),
         chart(
             "Pool", "", [

@@ -34,9 +34,9 @@ class Backend:
 class DatabaseFigures:
     """The current database. Counters begin at the last reset of its statistics.
 
-    `size_bytes` is None if the role may not connect any more. `sessions` counts all since the reset, `connections` those
-    open now, `server_connections` those of all databases, which `max_connections` limits. Ages leave out the session that
-    asks and are None without a transaction. `replay_lag_seconds` is None on a primary, and before the first replay.
+    `size_bytes` is None if the role may not connect any more. `sessions` counts all since the reset, `connections`
+    those open now, `server_connections` those of all databases, which `max_connections` limits. Ages leave out the
+    session that asks and are None without a transaction. `replay_lag_seconds` is None on a primary, and before the first replay.
     """
 
     size_bytes: int | None
@@ -102,7 +102,7 @@ class LockCount:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """A standby that this server sends to. The seconds are None when it has replayed everything and the server is idle."""
+    """A standby of this server. The seconds are None when it has replayed everything and the server is idle."""
 
     application_name: str | None
     state: str | None
