@@ -4,6 +4,9 @@ from typing import Any
 
 from app.http.watch import CLIENT_GONE, RequestWork
 
+# Ten tenths are a little less than 1.
+_ONE = 1 - 1e-9
+
 
 class RequestLog:
     """Writes the lines. `share` of the requests that succeed within `slow_after` seconds get one, all others always.
@@ -23,7 +26,7 @@ class RequestLog:
         fine = status < 400 or status == CLIENT_GONE
         if fine and seconds < self._slow_after:
             self._owed += self._share
-            if self._owed < 1:
+            if self._owed < _ONE:
                 return
             self._owed -= 1
         elif status == 503:

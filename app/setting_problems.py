@@ -3,7 +3,7 @@
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import FilePath, IPvAnyNetwork, SecretStr
+from pydantic import FilePath, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -23,7 +23,7 @@ def _allowed(field: FieldInfo) -> str:
         return ", ".join(get_args(choices[0]))
     if field.annotation is bool:
         return "true, false"
-    if IPvAnyNetwork in get_args(field.annotation):
+    if "IPvAnyNetwork" in str(field.annotation):
         return "addresses such as 10.0.0.7 or networks such as 10.0.0.0/8, separated by commas"
     bounds = [bound for item in field.metadata if (bound := _bound(item))]
     if bounds:

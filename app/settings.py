@@ -124,8 +124,8 @@ class Settings(BaseSettings):
         default=None,
         description="Opens `/monitor` and `/metrics` to other machines, at least 32 bytes; unset: this machine only.",
     )
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
-        default=(), description="Proxies whose X-Forwarded-For counts: addresses or networks, separated by commas."
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...] | None, NoDecode] = Field(
+        default=None, description="Proxies whose X-Forwarded-For counts: addresses or networks, separated by commas."
     )
     traces: bool = Field(
         default=False, description="Send traces by OpenTelemetry, as its OTEL_… variables say; needs `bindery[otel]`."
@@ -255,8 +255,6 @@ def settings_table() -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default is None:
-        return ""
-    if field.default == ():
         return ""
     value: object = "*" if field.default == ("*",) else field.default
     return f"`{str(value).lower()}`"

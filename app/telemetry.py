@@ -48,7 +48,7 @@ class Telemetry:
     def routes(self, settings: Settings) -> list[BaseRoute]:
         """Return the routes of the monitor."""
         token = settings.monitor_token
-        access = Access(token.get_secret_value() if token else None, settings.trusted_proxies)
+        access = Access(token.get_secret_value() if token else None, settings.trusted_proxies or ())
         return monitor_routes(self.monitor, access, settings.environment_name)
 
     def stop(self) -> None:

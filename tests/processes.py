@@ -22,10 +22,10 @@ TIMEOUT = 60
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without settings, and then with these."""
+    """This process's environment without settings, and then with these. Requests that are fine are not logged."""
     settings = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in settings}
-    return {**inherited, "PYTHONWARNINGS": "error", **changes}
+    return {**inherited, "PYTHONWARNINGS": "error", "LOG_SHARE": "0", **changes}
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -34,6 +34,9 @@ def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedP
     return subprocess.run(
         command, cwd=folder, env=environment(**settings), capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
+
+
+LISTENING = r"Listening on (http://127\.0\.0\.1:\d+) \(\w+; docs at /docs, monitor at /monitor, Ctrl-C stops\)\n"
 
 
 @contextmanager
@@ -69,7 +72,9 @@ def service(*options: str, folder: Path, **settings: str) -> Generator[tuple[sub
     with started([sys.executable, "-m", "app", *options], folder=folder, PORT="0", **settings) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.fullmatch(r"Listening on (http://127\.0\.0\.1:\d+) \(docs at /docs, Ctrl-C stops\)\n", line)
+        found = re.fullmatch(
+            r"Listening on (http://127\.0\.0\.1:\d+) \(\w+; docs at /docs, monitor at /monitor, Ctrl-C stops\)\n", line
+        )
         assert found, line + process.communicate(timeout=TIMEOUT)[1]
         with httpx2.Client(base_url=found[1], timeout=TIMEOUT) as client:
             yield process, client

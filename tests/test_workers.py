@@ -23,7 +23,7 @@ from app.workers import SHARED, share
 from tests.processes import ROOT, TIMEOUT, end, run, server_folder, servers_of, started
 
 KEY = "k" * 32
-LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+) in 2 processes \(docs at /docs, Ctrl-C stops\)\n")
+LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+) in 2 processes \(production; docs at .*\)\n")
 
 
 @contextmanager

@@ -36,7 +36,8 @@ class DatabaseFigures:
 
     `size_bytes` is None if the role may not connect any more. `sessions` counts all since the reset, `connections`
     those open now, `server_connections` those of all databases, which `max_connections` limits. Ages leave out the
-    session that asks and are None without a transaction. `replay_lag_seconds` is None on a primary, and before the first replay.
+    session that asks and are None without a transaction. `replay_lag_seconds` is None on a primary, and before the
+    first replay.
     """
 
     size_bytes: int | None

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.debian.browser import chromium
+
+__all__ = ["chromium"]
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 START_SECONDS = 60
 # An address that the server listens on and its certificate does not name.

@@ -10,28 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.processes import service
 
 pytestmark = pytest.mark.debian
-CHROMIUM = Path("/usr/bin/chromium")
-# Without these it asks hosts of its maker, and needs a sandbox that root does not have.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 WIDE, PHONE = (1200, 900), (375, 800)
 KEY = "a key of the tests, long enough for HMAC-SHA-256"
-
-
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    """A browser for one test: while it runs, Playwright's event loop is the only one that this process can run."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing: `make test-all` installs Debian's Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

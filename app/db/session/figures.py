@@ -66,7 +66,8 @@ class StatementFigures:
         """Count a failure. Its message is kept without the server's details, which quote values."""
         kind = error_kind(error)
         self.errors[kind] += 1
-        message = error.message if isinstance(error, asyncpg.PostgresError) and error.message else type(error).__name__
+        from_server = server_error(error)
+        message = from_server.message if from_server and from_server.message else type(error).__name__
         self.last_error = LastError(time(), kind, message)
 
 
@@ -101,11 +102,18 @@ class Figures:
         return list(self._by_name.values())
 
 
+def server_error(error: BaseException) -> asyncpg.PostgresError | None:
+    """Return the server's error: this one, or the one that it stands for; None if the server raised none."""
+    for each in (error, error.__cause__):
+        if isinstance(each, asyncpg.PostgresError):
+            return each
+    return None
+
+
 def error_kind(error: BaseException) -> str:
     """Return the SQLSTATE of a server's error, and the name of the class for any other."""
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
-        return error.sqlstate
-    return type(error).__name__
+    from_server = server_error(error)
+    return (from_server.sqlstate if from_server else None) or type(error).__name__
 
 
 def _ignore(_: StatementFigures, __: float) -> None:
