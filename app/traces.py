@@ -150,7 +150,13 @@ class _TracedJob(_Traced):
         self.tracing = tracing
         self.offset = _offset()
         # In a request, or in another job, the outer work hears of everything and emits the spans.
-        self.is_recorded = span.is_recording() and not isinstance(WORK.get(), _Traced)
+        self.is_recorded = span.is_recording() and not self._is_inside_traced()
+
+    def _is_inside_traced(self) -> bool:
+        work = WORK.get()
+        while work is not None and not isinstance(work, _Traced):
+            work = work._outer
+        return work is not None
 
 
 @contextmanager
