@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -323,6 +324,19 @@ def test_a_collector_that_cannot_be_reached_neither_floods_the_log_nor_holds_up_
     assert monotonic() - began < 8
     assert len([line for line in errors.splitlines() if "export" in line.lower()]) == 1
     assert "Traceback" not in errors
+
+
+def test_a_collector_that_never_answers_does_not_hold_up_the_end(database_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with tracing_service(tmp_path, database_url, endpoint) as (process, client):
+            assert client.get("/health/ready").status_code == 200
+            began = monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=TIMEOUT)
+
+    assert process.returncode == 0
+    assert monotonic() - began < 8
 
 
 def test_the_sampler_of_the_environment_counts(database_url: str, tmp_path: Path) -> None:
