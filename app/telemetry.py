@@ -1,8 +1,8 @@
 """Connects the measurements to what shows them: log lines, traces and the monitor. Wiring only."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from starlette.routing import BaseRoute
 
@@ -15,7 +15,7 @@ from app.monitor.access import Access
 from app.monitor.monitor import Monitor
 from app.monitor.routes import monitor_routes
 from app.request_log import RequestLog
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.slow import SlowStatements
 
 # Of fast successful requests, in production.
@@ -41,6 +41,7 @@ class Telemetry:
             log = RequestLog(request_logger(settings.log_format), share=share, slow_after=settings.log_slow_request)
             self.watch.on_end.append(log.write)
         self.monitor = Monitor(database, own, self.watch, queries, board)
+        self._traces = _traces(database) if settings.traces else _no_traces
         self._slow = SlowStatements(database)
         if settings.db_slow_statement:
             database.figures.watch_slow(settings.db_slow_statement, self._slow.tell)
@@ -60,12 +61,26 @@ class Telemetry:
         """Do what is done at intervals, for the block."""
         telling = asyncio.create_task(_tell_refusals())
         try:
-            async with self.monitor.running():
+            async with self._traces(self.watch), self.monitor.running():
                 yield
         finally:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
             await self._slow.close()
+
+
+def _no_traces(_: Watch) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
+def _traces(database: Database) -> Callable[[Watch], AbstractAsyncContextManager[None]]:
+    try:
+        from app.trace_export import TraceExport  # noqa: PLC0415 - an extra, and slow to import
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise SettingsError("TRACES: needs OpenTelemetry: pip install bindery[otel]") from error
+    return TraceExport(database.dsn).running
 
 
 async def _tell_refusals() -> None:

@@ -82,10 +82,12 @@ class Work:
 
     def transaction_began(self) -> Any:
         """Return an object for a transaction that begins, or None."""
-        return None
+        return None if self._outer is None else self._outer.transaction_began()
 
     def transaction_ended(self, transaction: Any, error: BaseException | None) -> None:
         """Note the end of a transaction, with the error that ended it."""
+        if self._outer is not None:
+            self._outer.transaction_ended(transaction, error)
 
     def _warn(self, figures: StatementFigures) -> None:
         warnings.warn(
