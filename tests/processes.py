@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,10 +23,10 @@ TIMEOUT = 60
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without settings, and then with these. Requests that are fine are not logged."""
+    """This process's environment without settings, and then with these. Requests have no log lines."""
     settings = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in settings}
-    return {**inherited, "PYTHONWARNINGS": "error", "LOG_SHARE": "0", **changes}
+    return {**inherited, "PYTHONWARNINGS": "error", "LOG_LEVEL": "warning", **changes}
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +87,11 @@ def end(process: subprocess.Popen[str], *numbers: int) -> tuple[int, str, str]:
         process.send_signal(number)
     output, errors = process.communicate(timeout=TIMEOUT)
     return process.returncode, output, errors
+
+
+def events(lines: str) -> list[str]:
+    """What each log line says."""
+    return [json.loads(line)["event"] for line in lines.splitlines()]
 
 
 def servers_of(folder: Path) -> list[int]:

@@ -167,7 +167,15 @@ async def test_a_plan_that_cannot_be_had_is_said_so(db: Database, caplog: pytest
 def test_no_value_of_a_request_and_no_secret_is_in_the_log(database_url: str, tmp_path: Any) -> None:
     key = "a key of the tests, long enough for HMAC-SHA-256"
     token = "the operator's token, which is long enough"
-    with service("serve", folder=tmp_path, DATABASE_URL=database_url, SECRET_KEY=key, MONITOR_TOKEN=token) as (
+    with service(
+        "serve",
+        folder=tmp_path,
+        DATABASE_URL=database_url,
+        SECRET_KEY=key,
+        MONITOR_TOKEN=token,
+        LOG_LEVEL="info",
+        LOG_SHARE="1",
+    ) as (
         process,
         client,
     ):

@@ -20,10 +20,10 @@ import pytest
 
 from app.settings import Settings
 from app.workers import SHARED, share
-from tests.processes import ROOT, TIMEOUT, end, run, server_folder, servers_of, started
+from tests.processes import ROOT, TIMEOUT, end, events, run, server_folder, servers_of, started
 
 KEY = "k" * 32
-LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+) in 2 processes \(production; docs at .*\)\n")
+LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+) in 2 processes \(\w+; docs at .*\)\n")
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def test_a_worker_that_crashes_is_replaced_and_the_others_serve_on(database_url:
         code, output, errors = end(process, signal.SIGTERM)
 
     assert (code, output) == (0, "")
-    assert errors == f"worker {victim.pid} ended: it was ended by SIGKILL; a new one starts in 1 s\n"
+    assert events(errors) == [f"worker {victim.pid} ended: it was ended by SIGKILL; a new one starts in 1 s"]
 
 
 def test_workers_end_when_their_parent_is_killed(database_url: str) -> None:
@@ -156,8 +156,8 @@ def test_a_pool_beyond_the_limit_of_the_server_is_a_warning_at_the_start(databas
     assert code == 0
     assert re.fullmatch(
         r"DB_POOL_SIZE \+ DB_MAX_OVERFLOW: are 502, but the server admits \d+ connections of all its users: requests"
-        r" will fail under load; choose less, or raise max_connections of the server\n",
-        errors,
+        r" will fail under load; choose less, or raise max_connections of the server",
+        events(errors)[0],
     )
 
 
@@ -176,7 +176,7 @@ def test_a_service_that_waits_for_its_database_ends_at_a_signal(count: str) -> N
     command = [sys.executable, "-m", "app", "serve", "--workers", count]
     with started(command, folder=ROOT, PORT="0", **settings) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("waiting for the database: ")
+        assert events(process.stderr.readline())[0].startswith("waiting for the database: ")
         running = children(process)
         code, output, errors = end(process, signal.SIGTERM)
 
@@ -190,7 +190,7 @@ def test_workers_that_wait_for_their_database_end_with_their_parent() -> None:
     command = [sys.executable, "-m", "app", "serve", "--workers", "2"]
     with started(command, folder=ROOT, PORT="0", **settings) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("waiting for the database: ")
+        assert events(process.stderr.readline())[0].startswith("waiting for the database: ")
         running = children(process)
         process.kill()
         psutil.wait_procs(running, timeout=TIMEOUT)

@@ -12,6 +12,8 @@ from app.db.binding.queries import Queries
 from app.db.binding.query import Executor, Query
 from app.db.binding.reload import reload_on_change
 from app.db.connection import Connection
+from app.db.counting.figures import DURATION_BUCKETS, Figures, StatementFigures
+from app.db.counting.work import WORK, RepeatedStatement, Work
 from app.db.database import Database
 from app.db.errors import (
     BadArgument,
@@ -39,8 +41,6 @@ from app.db.expecting import statements
 from app.db.listen import Gap, Notification
 from app.db.pool.leases import LeaseReport
 from app.db.pool.statistics import PoolStatistics
-from app.db.session.figures import DURATION_BUCKETS, Figures, StatementFigures
-from app.db.session.work import WORK, RepeatedStatement, Work
 
 __all__ = [
     "DURATION_BUCKETS",

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from app.db.binding.query import Executor, Query
 from app.db.connection import Connection, Lease, TransactionLease, transaction_options
+from app.db.counting.figures import Figures
+from app.db.counting.frames import place_of_caller
 from app.db.deadline import Deadline
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.listen import Gap, Listener, Notification, listen
@@ -24,8 +26,6 @@ from app.db.pool.statistics import PoolStatistics
 from app.db.run import FORGET_TOKENS, Run, RunOptions
 from app.db.session.codecs import Codecs
 from app.db.session.driver import seconds_until
-from app.db.session.figures import Figures
-from app.db.session.frames import place_of_caller
 from app.db.session.local_settings import Settings, local_settings
 from app.db.session.prepared import rows_touched
 from app.db.session.transaction import Isolation, TransactionOptions

@@ -11,8 +11,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from app.db.session.figures import StatementFigures
-from app.db.session.work import Work
+from app.db.counting.figures import StatementFigures
+from app.db.counting.work import Work
 
 
 class _Recorded(Work):

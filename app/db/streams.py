@@ -5,11 +5,11 @@ import warnings
 from types import TracebackType
 
 from app.db.binding.query import Query
+from app.db.counting.frames import place_of_caller
 from app.db.errors import DatabaseUnavailable, NotConnected
 from app.db.pool.pool import Pool
 from app.db.pool.pooled_session import PooledSession
 from app.db.session.driver import DRIVER_ERRORS
-from app.db.session.frames import place_of_caller
 from app.db.session.session import Session
 from app.db.session.stream import Rows
 from app.db.session.transaction import aborted, commit

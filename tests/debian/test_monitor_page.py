@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs] - it has none
 from playwright.sync_api import Browser, Page, expect
 
 from app.embedded import EmbeddedPostgres
@@ -47,7 +47,7 @@ def address(server: tuple[EmbeddedPostgres, str], tmp_path: Path) -> Iterator[st
 
 
 @contextmanager
-def load(address: str) -> Iterator[None]:
+def load(address: str) -> Generator[None]:
     """Ask for everything that needs no parameter, all the time."""
     paths: dict[str, Any] = httpx2.get(f"{address}/openapi.json").json()["paths"]
     asked = [path for path, methods in paths.items() if "get" in methods and "{" not in path and "export" not in path]
@@ -71,7 +71,7 @@ def load(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def opened(chromium: Browser, address: str, size: tuple[int, int], scheme: Any = "light") -> Iterator[Page]:
+def opened(chromium: Browser, address: str, size: tuple[int, int], scheme: Any = "light") -> Generator[Page]:
     """The page; at its end there was no error in the console but those of a service that could not answer."""
     page = chromium.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     errors: list[str] = []
@@ -85,7 +85,7 @@ def opened(chromium: Browser, address: str, size: tuple[int, int], scheme: Any =
 
 def refuse_violations(page: Page) -> None:
     """Contrast, labels, names and the rest of axe's rules."""
-    results = Axe().run(page)
+    results: Any = Axe().run(page)  # pyright: ignore[reportUnknownMemberType] - it has no types
     assert results.violations_count == 0, results.generate_report()
 
 

@@ -187,7 +187,7 @@ class TestLostDatabase:
         await network.cut()
 
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
-        assert (live.status_code, live.json()) == (200, {"status": "ok"})
+        assert (live.status_code, live.json()) == (200, {"status": "ok", "environment": "development"})
         assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
         assert ready.json()["reason"] == "the database does not answer"
 

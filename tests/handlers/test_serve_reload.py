@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes import ROOT, end, service
+from tests.processes import ROOT, end, events, service
 
 KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
@@ -43,7 +43,7 @@ def test_a_running_service_takes_changes_and_outlives_mistakes(project: Path, da
         code, _, errors = end(process, signal.SIGTERM)
 
     assert code == 0
-    assert errors.splitlines() == [
+    assert "\n".join(events(errors)).splitlines() == [
         'sql/tags.sql:3:6: relation "article_tagz" does not exist',
         "from article_tagz;",
         "     ^",

@@ -17,6 +17,7 @@ from app.http.endpoints import Service
 from app.http.operations import Operation
 from app.http.responses import json_response
 from app.http.table import Table
+from app.http.watch import Watch
 
 
 async def answer(request: Request) -> Response:
@@ -101,7 +102,7 @@ def test_below_a_prefix_the_path_without_it_counts() -> None:
 @pytest.fixture
 def app() -> Starlette:
     """A service with these operations."""
-    return Service(OPERATIONS, {}, Middleware(CORSMiddleware, allow_origins=["*"]), [], None)
+    return Service(OPERATIONS, {}, Middleware(CORSMiddleware, allow_origins=["*"]), [], lifespan=None, watch=Watch())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.migrations import rollback_migrations
 async def test_a_service_on_a_migrated_database_lives_and_is_ready(client: httpx2.AsyncClient, path: str) -> None:
     answer = await client.get(path)
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "environment": "development"})
 
 
 async def test_pending_migrations_are_named(client: httpx2.AsyncClient, database_url: str) -> None:

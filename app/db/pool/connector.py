@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from app.db.counting.figures import Figures
 from app.db.errors import DatabaseUnavailable, SessionStateRefused
 from app.db.pool.connect_errors import connect_error, server_name
 from app.db.pool.hosts import READ_ONLY, WRITABLE, Hosts
@@ -12,7 +13,6 @@ from app.db.pool.options import PoolOptions
 from app.db.pool.password import Password, password_reader
 from app.db.session.affinity import Affinity
 from app.db.session.codecs import Codecs, set_codecs
-from app.db.session.figures import Figures
 from app.db.session.pgbouncer import PgBouncerSession
 from app.db.session.session import Session
 from app.db.session.session_options import SessionOptions

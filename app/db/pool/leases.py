@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from time import monotonic
 
+from app.db.counting.frames import shown_place
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.state import PoolState
-from app.db.session.frames import shown_place
 
 
 @dataclass(frozen=True, slots=True)

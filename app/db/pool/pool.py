@@ -10,6 +10,7 @@ from threading import get_ident
 from time import monotonic
 from typing import Any
 
+from app.db.counting.work import WORK
 from app.db.errors import NotConnected, PoolTimeout
 from app.db.pool.attempts import ConnectAttempts
 from app.db.pool.background import BackgroundTasks
@@ -23,7 +24,6 @@ from app.db.pool.statistics import PoolStatistics, snapshot
 from app.db.pool.timer import TimeLimits
 from app.db.session.affinity import Affinity
 from app.db.session.driver import NEVER
-from app.db.session.work import WORK
 
 # How long close() waits for sessions that are being opened, in seconds: far longer than a server takes.
 _OPENING = 1.0

@@ -2,9 +2,9 @@
 
 from time import monotonic
 
+from app.db.counting.frames import shown_place
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.state import PoolState
-from app.db.session.frames import shown_place
 
 _SHOWN_STATEMENT = 60
 

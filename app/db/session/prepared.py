@@ -11,9 +11,9 @@ from asyncpg.prepared_stmt import PreparedStatement
 from app.db.binding.conversions import conversions, converted
 from app.db.binding.pg_types import TypeInfo, type_info_of
 from app.db.binding.query import Query
+from app.db.counting.figures import DURATION_BUCKETS, StatementFigures
+from app.db.counting.work import WORK
 from app.db.session.driver import DriverConnection
-from app.db.session.figures import DURATION_BUCKETS, StatementFigures
-from app.db.session.work import WORK
 
 # Each group is one Python type, so that a migration from one to another changes nothing for the reader.
 _SAME = {

@@ -6,8 +6,8 @@ import asyncpg
 
 from app.db.binding.generic_plan import REFUSED, is_refusal, mend
 from app.db.binding.query import Query
+from app.db.counting.figures import Figures
 from app.db.session.driver import seconds_until
-from app.db.session.figures import Figures
 from app.db.session.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
 from app.db.session.prepared import Prepared, refuse_changed_types
 from app.db.session.statement_cache import CURRENT_PATH, StatementCache

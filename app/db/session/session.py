@@ -9,17 +9,19 @@ import asyncpg
 from asyncpg.transaction import Transaction
 
 from app.db.binding.query import Query
+from app.db.counting.counting import Counting
+from app.db.counting.figures import RAW_SQL
+from app.db.counting.transaction_state import TransactionState
+from app.db.counting.work import WORK
 from app.db.errors import BinderyError, ConnectionBusy, DatabaseUnavailable, StatementTimeout
 from app.db.session.affinity import Affinity
-from app.db.session.counted import CountedConnection
 from app.db.session.driver import DRIVER_ERRORS, NEVER, is_busy, is_from_server, is_lost
-from app.db.session.figures import RAW_SQL
 from app.db.session.outdated import explain_lost_statement, unknown_type
+from app.db.session.resettable import ResettableConnection
 from app.db.session.session_options import NO_OPTIONS, SessionOptions
-from app.db.session.work import WORK
 
 
-class Session(CountedConnection):
+class Session(ResettableConnection, Counting):
     """One session on the server.
 
     `lost` is true once it has ended, `refused_write` once it turned out to be read only. `running` is the statement
@@ -37,6 +39,8 @@ class Session(CountedConnection):
         self.running: str | None = None
         self.sent_at = NEVER
         self.affinity: Affinity | None = None
+        self.started_at = 0.0
+        self.transaction_state = TransactionState()
         self.options = NO_OPTIONS
         self._why_lost: str | None = None
         self._marks: dict[str | None, Transaction] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from app.db.binding.query import Query
-from app.db.session.figures import Figures
+from app.db.counting.figures import Figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

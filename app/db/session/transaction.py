@@ -8,9 +8,9 @@ from typing import Literal
 
 import asyncpg
 
+from app.db.counting.transaction_state import Marker
 from app.db.errors import BadArgument, CommitUnknown, ConnectionBusy, DatabaseUnavailable, TransactionAborted
 from app.db.session.session import Session
-from app.db.session.transaction_state import Marker
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 _ISOLATIONS = ("read_committed", "repeatable_read", "serializable")

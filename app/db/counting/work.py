@@ -9,8 +9,8 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Self
 
-from app.db.session.figures import StatementFigures
-from app.db.session.frames import place_of_caller, shown_place
+from app.db.counting.figures import StatementFigures
+from app.db.counting.frames import place_of_caller, shown_place
 
 
 class RepeatedStatement(UserWarning):

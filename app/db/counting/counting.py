@@ -1,25 +1,23 @@
-"""Counts what a connection runs, for the figures of its pool and for the work of the task that asked."""
+"""Counts what a session runs, for the figures of its pool and for the work of the task that asked."""
 
 from time import monotonic
-from typing import Any
 
 from app.db.binding.query import Query
-from app.db.session.figures import TRANSACTION_STEPS, StatementFigures
-from app.db.session.resettable import ResettableConnection
-from app.db.session.transaction_state import TransactionState
-from app.db.session.work import WORK
+from app.db.counting.figures import TRANSACTION_STEPS, Figures, StatementFigures
+from app.db.counting.transaction_state import TransactionState
+from app.db.counting.work import WORK
 
 
-class CountedConnection(ResettableConnection):
-    """A connection that counts. `started_at` is the moment when the last statement was sent, by time.monotonic().
+class Counting:
+    """The part of a session that counts what it runs.
 
-    A run that succeeds is counted by Prepared.finish(), which is on the way of every statement anyway.
+    `started_at` is the moment when the last statement was sent, by time.monotonic(). A run that succeeds is counted by
+    Prepared.finish(), which is on the way of every statement anyway.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.started_at = 0.0
-        self.transaction_state = TransactionState()
+    figures: Figures
+    started_at: float
+    transaction_state: TransactionState
 
     def count_failure(self, query: Query, error: BaseException) -> None:
         """Count a run of the statement that began at `started_at` and failed with this error of the driver."""

@@ -1,0 +1,1 @@
+"""What ran, how often and how long, and for which request or job."""
