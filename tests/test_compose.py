@@ -21,10 +21,10 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 
 # Every key in use is listed, so that a misspelt one, which Compose would refuse, fails here.
-TOP_LEVEL_KEYS = {"name", "services", "volumes", "x-bindery", "x-database"}
+TOP_LEVEL_KEYS = {"name", "services", "volumes", "x-bindery", "x-database", "secrets"}
 SERVICE_KEYS = {
-    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "ports", "read_only",
-    "restart", "security_opt", "stop_grace_period", "volumes",
+    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "ports", "profiles",
+    "read_only", "restart", "secrets", "security_opt", "stop_grace_period", "volumes",
 }  # fmt: skip
 HEALTHCHECK_KEYS = {"test", "interval", "timeout", "retries", "start_period", "disable"}
 RESTART_POLICIES = {"no", "always", "on-failure", "unless-stopped"}
@@ -72,8 +72,10 @@ def test_every_secret_must_come_from_the_environment() -> None:
         if SECRET_NAME.search(name)
     ]
 
-    assert {name for name, _ in found} == {"POSTGRES_PASSWORD", "PGPASSWORD", "SECRET_KEY"}
-    assert all(FROM_ENVIRONMENT.fullmatch(value) for _, value in found)
+    assert {name for name, _ in found} == {"POSTGRES_PASSWORD", "PGPASSWORD", "SECRET_KEY", "MONITOR_TOKEN"}
+    # Without a token the monitor is closed to other machines.
+    assert all(FROM_ENVIRONMENT.fullmatch(value) for name, value in found if name != "MONITOR_TOKEN")
+    assert SERVICES["app"]["environment"]["MONITOR_TOKEN"] == "${MONITOR_TOKEN:-}"
 
 
 def test_no_address_holds_a_password() -> None:
@@ -88,8 +90,23 @@ def test_postgres_is_pinned_to_its_major_version_and_keeps_its_data() -> None:
 
 
 def test_only_the_service_is_published_and_only_on_this_machine() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["app"]
-    assert SERVICES["app"]["ports"] == ["127.0.0.1:${PORT:-8000}:8000"]
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published["app"] == ["127.0.0.1:${PORT:-8000}:8000"]
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    assert {name for name in published if "profiles" not in SERVICES[name]} == {"app"}
+
+
+def test_the_profile_for_monitoring_mounts_files_that_there_are() -> None:
+    for name in ("prometheus", "grafana"):
+        service = SERVICES[name]
+        assert service["profiles"] == ["monitoring"]
+        files = [volume.split(":")[0] for volume in service["volumes"] if volume.startswith("./")]
+        assert files
+        assert all((ROOT / file).is_file() for file in files)
+    scraped = yaml.safe_load((ROOT / "docs/monitoring/prometheus.yml").read_text())["scrape_configs"][0]
+    assert scraped["static_configs"] == [{"targets": ["app:8000"]}]
+    assert scraped["authorization"]["credentials_file"] == "/run/secrets/monitor_token"
+    assert COMPOSE["secrets"] == {"monitor_token": {"environment": "MONITOR_TOKEN"}}
 
 
 @pytest.mark.parametrize("name", ["migrate", "app"])

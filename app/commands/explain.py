@@ -31,8 +31,8 @@ def command(name: str | None, values: tuple[str, ...], analyze: bool, lists: boo
 
     \b
     Examples:
-        python -m app explain articles.list_articles
-        python -m app explain articles.list_articles limit=20 offset=0 viewer_id=null --analyze
+        python -m app explain articles.get_article
+        python -m app explain articles.get_article slug=a-title-1 viewer_id=null --analyze
         python -m app explain --list
     """
     queries = all_queries()

@@ -18,7 +18,8 @@ EXAMPLE = (
     "app/seeding", "sql/*.sql",
     "migrations/*.sql", "tests/handlers", "tests/repositories", "tests/debian/test_docs_page.py",
     "benchmarks/export.py", "benchmarks/http", "benchmarks/growth.py", "benchmarks/footprint.py",
-    "benchmarks/workers.py", "benchmarks/results", "docs/performance.md", "docs/benchmarks.svg",
+    "benchmarks/workers.py", "benchmarks/telemetry.py", "benchmarks/unwatched.py",
+    "benchmarks/results", "docs/performance.md", "docs/benchmarks.svg",
 )  # fmt: skip
 KIT = (
     "app/handlers/__init__.py", "app/repositories/__init__.py", "app/repositories/health.py", "sql/health.sql",
