@@ -29,6 +29,12 @@ def replace_database(dsn: str, name: str) -> str:
     return urlunsplit(parts._replace(path="/" + quote(name, safe="")))
 
 
+def replace_user(dsn: str, name: str) -> str:
+    """The URL `dsn` with another user in it, without a password."""
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{quote(name, safe='')}@{parts.netloc.rpartition('@')[2]}"))
+
+
 class TemplateDatabase:
     """A database that nobody connects to, and that `copy` copies in a few milliseconds.
 
