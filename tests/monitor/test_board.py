@@ -43,3 +43,13 @@ def test_a_successor_takes_the_slot_of_its_number(boards: tuple[Board, Board, Bo
     Board.write(one, b"successor")
 
     assert two.read_others() == [b"successor"]
+
+
+def test_a_text_stays_whole_while_the_next_one_is_written(boards: tuple[Board, Board, Board]) -> None:
+    one, two, _ = boards
+    one.write(b"former")
+    number = one.number
+    memory, start = one._memory, one._half(number, 2)  # pyright: ignore[reportPrivateUsage] - half of a write
+    memory[start : start + 3] = b"hal"
+
+    assert two.read_others() == [b"former"]
