@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console
+
+from app.monitor.terminal import render
 from tests.processes import run, service
 
 KEY = "a key of the tests, long enough for HMAC-SHA-256"
@@ -18,6 +23,24 @@ def test_it_shows_statements_sessions_and_routes(database_url: str, tmp_path: Pa
     assert "health.list_applied_migrations" in done.stdout
     assert "GET /health/ready" in done.stdout
     assert "Nothing is wrong." in done.stdout
+
+
+def test_what_a_session_runs_is_shown_as_it_is_but_for_control_characters() -> None:
+    session: dict[str, Any] = {
+        "pid": 7,
+        "state": "active",
+        "state_seconds": 0.1,
+        "blocked_by": [],
+        "application_name": "\x1b[2Jx",
+    }
+    row: dict[str, Any] = {"session": session, "depth": 0, "statement": "[bold]\x1b[31m", "holder": None}
+    state: dict[str, Any] = {"tiles": [], "problems": [], "statements": [], "routes": [], "sessions": [row]}
+    console = Console(record=True, width=160, file=io.StringIO(), force_terminal=True)
+    console.print(render(state, "share", 40))
+
+    shown = console.export_text()
+    assert "[bold][31m" in shown
+    assert "\x1b[2J" not in shown
 
 
 def test_a_service_that_is_not_there_or_does_not_let_in_is_one_line(database_url: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The monitor in a terminal: the state of a service as rich tables."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,13 @@ from rich.text import Text
 from app.monitor.formats import show_ms, show_seconds
 
 State = Mapping[str, Any]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def render(state: State, sort: str, height: int) -> RenderableType:
     """Return what /monitor/state says, within this many lines."""
     tiles = Text("  ".join(f"{tile['name']}: {tile['value']} {tile['of']}".rstrip() for tile in state["tiles"]))
-    problems = [Text(f"{each['name']}: {each['text']}", "bold red") for each in state["problems"]]
+    problems = [_text(f"{each['name']}: {each['text']}", "bold red") for each in state["problems"]]
     left = max(6, height - 12 - len(problems))
     return Group(
         *(problems or [Text("Nothing is wrong.", "green")]),
@@ -29,7 +31,8 @@ def render(state: State, sort: str, height: int) -> RenderableType:
 def _statements(rows: Sequence[State], sort: str, most: int) -> Table:
     table = _table("Statements", "Calls", "Share", "p50", "p95", "p99", "Rows", "Errors")
     for row in sorted(rows, key=lambda row: row[sort], reverse=sort != "name")[:most]:
-        table.add_row(
+        _add(
+            table,
             row["name"], f"{row['calls']:,}", f"{row['share']:.1%}", show_ms(row["p50"]), show_ms(row["p95"]),
             show_ms(row["p99"]), f"{row['rows']:,}", f"{row['errors']:,}",
         )  # fmt: skip
@@ -40,7 +43,8 @@ def _sessions(rows: Sequence[State], most: int) -> Table:
     table = _table("Sessions", "State", "For", "Waits for", "Statement", "Holder")
     for row in rows[:most]:
         session, holder = row["session"], row["holder"]
-        table.add_row(
+        _add(
+            table,
             f"{'  ' * row['depth']}{session['pid']}", session["state"] or "hidden",
             show_seconds(session["state_seconds"]),
             ", ".join(str(pid) for pid in session["blocked_by"]), row["statement"],
@@ -52,11 +56,22 @@ def _sessions(rows: Sequence[State], most: int) -> Table:
 def _routes(rows: Sequence[State], most: int) -> Table:
     table = _table("Routes", "Requests", "Failures", "p50", "p95", "p99")
     for row in rows[:most]:
-        table.add_row(
+        _add(
+            table,
             f"{row['method']} {row['path'] or '(no route)'}", f"{row['requests']:,}", f"{row['failures']:,}",
             show_ms(row["p50"]), show_ms(row["p95"]), show_ms(row["p99"]),
         )  # fmt: skip
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """Add a row as it is: Text reads no markup."""
+    table.add_row(*(_text(cell) for cell in cells))
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return a text without control characters, which a session's SQL may hold."""
+    return Text(_CONTROL.sub("", text), style)
 
 
 def _table(first: str, *others: str) -> Table:
