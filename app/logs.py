@@ -12,6 +12,7 @@ from structlog.typing import EventDict, Processor
 from app.db import WORK, RepeatedStatement
 from app.http.watch import RequestWork
 
+UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 LogFormat = Literal["auto", "console", "json"]
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 
@@ -39,6 +40,10 @@ def configure_logs(level: str, log_format: LogFormat = "auto", stream: TextIO | 
     root.setLevel(level.upper())
     # It tells each step of each migration.
     logging.getLogger("yoyo").setLevel("INFO" if level == "debug" else "WARNING")
+    for name in UVICORN:
+        # uvicorn gives its loggers handlers of their own wherever a program lets it.
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     logging.captureWarnings(True)
     # By default Python shows a warning once for each place that raises it; these name another place each time.
     warnings.simplefilter("always", RepeatedStatement)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvicorn
 
 from app.db import Database, Work
 from app.http.refusals import Refusals
@@ -49,6 +50,7 @@ def stream() -> Iterator[Stream]:
 
 
 def test_lines_of_every_logger_and_warnings_have_one_form(stream: Stream) -> None:
+    uvicorn.Config("anything")
     configure_logs("info", "json", stream)
     logging.getLogger("uvicorn.error").error("a connection broke")
     logging.getLogger("yoyo.migrations").warning("a migration")
