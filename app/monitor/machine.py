@@ -1,4 +1,4 @@
-"""This process, the processes of a PostgreSQL server on the same machine, and the machine. Nothing here raises."""
+"""The processes of a PostgreSQL server on the same machine, and the machine. Nothing here raises."""
 
 import os
 from collections.abc import Callable
@@ -12,16 +12,6 @@ import psutil
 T = TypeVar("T")
 # The server notes its start some time after its process has begun; a wrong process is off by more.
 _START_TOLERANCE = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessFigures:
-    """This process. Each is None where the system does not tell."""
-
-    cpu_seconds: float | None
-    resident_bytes: int | None
-    open_files: int | None
-    threads: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +36,6 @@ class MachineFigures:
     load: tuple[float, float, float] | None
     memory_total: int | None
     memory_available: int | None
-
-
-def process_figures() -> ProcessFigures:
-    """Return the figures of this process."""
-    process = psutil.Process()
-    with process.oneshot():
-        cpu = _told(process.cpu_times)
-        memory = _told(process.memory_info)
-        threads = _told(process.num_threads)
-    files = _told(process.num_fds) if psutil.POSIX else None
-    return ProcessFigures(cpu and cpu.user + cpu.system, memory and memory.rss, files, threads)
 
 
 def machine_figures() -> MachineFigures:
