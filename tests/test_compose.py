@@ -24,7 +24,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 TOP_LEVEL_KEYS = {"name", "services", "volumes", "x-bindery", "x-database", "secrets"}
 SERVICE_KEYS = {
     "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "ports", "profiles",
-    "read_only", "restart", "secrets", "security_opt", "stop_grace_period", "volumes",
+    "read_only", "restart", "secrets", "security_opt", "stop_grace_period", "tmpfs", "volumes",
 }  # fmt: skip
 HEALTHCHECK_KEYS = {"test", "interval", "timeout", "retries", "start_period", "disable"}
 RESTART_POLICIES = {"no", "always", "on-failure", "unless-stopped"}
@@ -100,13 +100,24 @@ def test_the_profile_for_monitoring_mounts_files_that_there_are() -> None:
     for name in ("prometheus", "grafana"):
         service = SERVICES[name]
         assert service["profiles"] == ["monitoring"]
+        assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+", service["image"])
         files = [volume.split(":")[0] for volume in service["volumes"] if volume.startswith("./")]
         assert files
         assert all((ROOT / file).is_file() for file in files)
+        assert all(volume.endswith(":ro") for volume in service["volumes"] if volume.startswith("./"))
+        kept = {volume.split(":")[0] for volume in service["volumes"] if not volume.startswith("./")}
+        assert kept <= set(COMPOSE["volumes"])
     scraped = yaml.safe_load((ROOT / "docs/monitoring/prometheus.yml").read_text())["scrape_configs"][0]
     assert scraped["static_configs"] == [{"targets": ["app:8000"]}]
     assert scraped["authorization"]["credentials_file"] == "/run/secrets/monitor_token"
     assert COMPOSE["secrets"] == {"monitor_token": {"environment": "MONITOR_TOKEN"}}
+
+
+def test_no_read_only_container_has_a_secret_of_the_environment() -> None:
+    # Compose copies such a secret into the container, and refuses one that is read-only.
+    assert [name for name, service in SERVICES.items() if service.get("secrets")] == ["prometheus"]
+    assert "read_only" not in SERVICES["prometheus"]
+    assert SERVICES["grafana"]["read_only"] is True
 
 
 @pytest.mark.parametrize("name", ["migrate", "app"])

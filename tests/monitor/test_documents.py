@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
 from app.http.refusals import REFUSALS
+from app.http.watch import RequestWork, RouteFigures
+from app.logs import request_logger
 from app.monitor import problems
+from app.request_log import RequestLog
 from tests.processes import ROOT
 
 DOCS = ROOT / "docs"
@@ -38,6 +42,8 @@ async def exposed(app: Starlette, operator: httpx2.AsyncClient) -> dict[str, set
     database = app.state.database
     await asyncio.gather(*(database.fetchval("select pg_sleep(0.01)") for _ in range(12)))
     await asyncio.gather(database.execute("nonsense"), return_exceptions=True)
+    # More than there are connections to open: a full pool was waited for.
+    assert database.statistics().waits > database.statistics().max_size
     database.retire_connections()
     await asyncio.sleep(0.1)
     REFUSALS.add("database", "a test")
@@ -57,6 +63,11 @@ def documented() -> dict[str, set[str]]:
     return {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows if "_" in name}
 
 
+def section(title: str) -> str:
+    """What the document has between this heading and the next."""
+    return (DOCS / "monitoring.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
 def expressions() -> Iterator[str]:
     """Every expression in the rules and in the dashboard."""
     rules: Any = yaml.safe_load((DOCS / "monitoring/rules.yml").read_text())
@@ -66,6 +77,20 @@ def expressions() -> Iterator[str]:
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             yield target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["query"]
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every text with labels in it, of an alert or a legend, after its expression."""
+    rules: Any = yaml.safe_load((DOCS / "monitoring/rules.yml").read_text())
+    for rule in rules["groups"][0]["rules"]:
+        yield rule["expr"], rule["annotations"]["summary"]
+    dashboard: Any = json.loads((DOCS / "monitoring/dashboard.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"], target["legendFormat"]
 
 
 async def test_every_metric_is_in_the_table_with_its_labels(exposed: dict[str, set[str]]) -> None:
@@ -90,8 +115,24 @@ async def test_rules_and_dashboard_ask_for_metrics_and_labels_that_there_are(exp
         assert used <= {"le", "worker"} | {label for name in metrics for label in known[name]}, expression
 
 
+def test_alerts_and_legends_name_labels_that_their_expressions_keep() -> None:
+    for expression, text in texts():
+        kept = {each.strip() for by in re.findall(r"by \(([^)]*)\)", expression) for each in by.split(",")} - {"le"}
+        assert set(re.findall(r"\{\{\s*(?:\$labels\.)?(\w+)\s*\}\}", text)) <= kept, expression
+
+
+def test_every_field_of_a_request_line_is_explained() -> None:
+    out = io.TextIOWrapper(io.BytesIO())
+    work = RequestWork(RouteFigures("GET", "/health/live"), {}, "an-id", 0)
+    RequestLog(request_logger("json", out), share=1, slow_after=1).write(work, 0.001)
+    rows = re.findall(r"^\|((?: `\w+`,?)+) \|", section("Log lines"), re.MULTILINE)
+
+    out.seek(0)
+    assert set(re.findall(r"\w+", " ".join(rows))) == set(json.loads(out.read()))
+
+
 def test_every_problem_and_alert_is_explained() -> None:
-    explained = set(re.findall(r"^\| `([a-z-]+)` \|", (DOCS / "monitoring.md").read_text(), re.MULTILINE))
+    explained = set(re.findall(r"^\| `([a-z-]+)` \|", section("Problems and alerts"), re.MULTILINE))
     source = Path(problems.__file__).read_text()
     shown = set(re.findall(r"Problem\(\s*\"([a-z-]+)\"", source))
     rules: Any = yaml.safe_load((DOCS / "monitoring/rules.yml").read_text())
