@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.cycle import Answer
+from app.http.refusals import REFUSALS
 
 # Requests that a client may send before the answer to the first; one more and the rest of what it sends is dropped.
 LONGEST_PIPELINE = 100
@@ -73,6 +74,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Serve the client, or refuse it if there are too many."""
         super().connection_made(cast("Transport", transport))
         if len(self.connections) > self._limits.connections:
+            most = self._limits.connections
+            REFUSALS.add("connections", f"{most} connections of clients are open, as many as allowed")
             self._write(TOO_MANY)
             self.transport.close()
 

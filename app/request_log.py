@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from starlette.requests import Request
+
+from app.http.client import Networks, client_address
 from app.http.watch import CLIENT_GONE, RequestWork
 
 # Ten tenths are a little less than 1.
@@ -11,13 +14,15 @@ _ONE = 1 - 1e-9
 class RequestLog:
     """Writes the lines. `share` of the requests that succeed within `slow_after` seconds get one, all others always.
 
-    A request that was refused with 503 gets none: app.http.refusals has one line a second for all of them.
+    The address of the client is what the `proxies` forwarded, and that of the connection if it is none of theirs. A
+    request that was refused with 503 gets none: app.http.refusals has one line a second for all of them.
     """
 
-    def __init__(self, logger: Any, *, share: float, slow_after: float) -> None:
+    def __init__(self, logger: Any, *, share: float, slow_after: float, proxies: Networks) -> None:
         self._logger = logger
         self._share = share
         self._slow_after = slow_after
+        self._proxies = proxies
         self._owed = 0.0
 
     def write(self, work: RequestWork, seconds: float) -> None:
@@ -35,6 +40,7 @@ class RequestLog:
             "request",
             level="info" if status < 500 else "error",
             request=work.id,
+            client=self._client(work),
             method=work.route.method,
             route=work.route.path,
             status=status,
@@ -43,6 +49,10 @@ class RequestLog:
             db_ms=_ms(work.database_seconds),
             wait_ms=_ms(work.wait_seconds),
         )
+
+    def _client(self, work: RequestWork) -> str | None:
+        address = client_address(Request(work.scope), self._proxies)
+        return str(address) if address else None
 
 
 def _ms(seconds: float) -> float:

@@ -38,7 +38,12 @@ class Telemetry:
         if share is None:
             share = 1.0 if development else SHARE
         if settings.log_level in {"debug", "info"}:
-            log = RequestLog(request_logger(settings.log_format), share=share, slow_after=settings.log_slow_request)
+            log = RequestLog(
+                request_logger(settings.log_format),
+                share=share,
+                slow_after=settings.log_slow_request,
+                proxies=settings.trusted_proxies or (),
+            )
             self.watch.on_end.append(log.write)
         self.monitor = Monitor(database, own, self.watch, queries, board)
         self._traces = _traces(database) if settings.traces else _no_traces

@@ -7,6 +7,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from app.repositories import health
 from app.request_log import RequestLog
 from app.slow import SlowStatements
 from tests.processes import service
+
+SCOPE: dict[str, Any] = {"type": "http", "client": ("192.0.2.7", 1), "headers": []}
 
 
 class Stream(io.TextIOWrapper):
@@ -86,9 +89,9 @@ def test_a_line_within_a_request_has_its_id(stream: Stream) -> None:
 
 
 def requests(stream: Stream, share: float, *cases: tuple[int, float]) -> list[dict[str, Any]]:
-    log = RequestLog(request_logger("json", stream), share=share, slow_after=1.0)
+    log = RequestLog(request_logger("json", stream), share=share, slow_after=1.0, proxies=())
     for status, seconds in cases:
-        work = RequestWork(RouteFigures("GET", "/api/things/{id}"), {}, "the-id", 0)
+        work = RequestWork(RouteFigures("GET", "/api/things/{id}"), SCOPE, "the-id", 0)
         work.status = status
         log.write(work, seconds)
     return stream.objects()
@@ -99,9 +102,33 @@ def test_a_request_has_one_line_with_its_times(stream: Stream) -> None:
 
     assert line.pop("time").endswith("Z")
     assert line == {
-        "event": "request", "level": "info", "request": "the-id", "method": "GET", "route": "/api/things/{id}",
+        "event": "request", "level": "info", "request": "the-id", "client": "192.0.2.7", "method": "GET",
+        "route": "/api/things/{id}",
         "status": 200, "ms": 12.3, "statements": 0, "db_ms": 0.0, "wait_ms": 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "shown"),
+    [
+        ("192.0.2.7", None, "192.0.2.7"),
+        ("192.0.2.7", "203.0.113.5", "192.0.2.7"),
+        ("10.0.0.1", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.1", "198.51.100.9, 203.0.113.5, 10.0.0.2", "203.0.113.5"),
+        ("10.0.0.1", "nonsense", None),
+    ],
+)
+def test_a_line_has_the_clients_address_and_believes_only_trusted_proxies(
+    stream: Stream, peer: str, forwarded: str | None, shown: str | None
+) -> None:
+    headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
+    scope = {"type": "http", "client": (peer, 1), "headers": headers}
+    work = RequestWork(RouteFigures("GET", "/x"), scope, "the-id", 0)
+    work.status = 404
+    log = RequestLog(request_logger("json", stream), share=1.0, slow_after=1.0, proxies=[ip_network("10.0.0.0/8")])
+    log.write(work, 0.001)
+
+    assert stream.objects()[0]["client"] == shown
 
 
 def test_of_fast_successes_a_share_has_a_line_and_everything_else_has_one(stream: Stream) -> None:

@@ -95,7 +95,10 @@ class Server:
             sessions=await monitor.list_sessions(db),
             locks=await monitor.list_locks_by_mode(db),
             replicas=await monitor.list_replicas(db),
-            process=server_figures(backend.pid, backend.server_address, backend.server_started),
+            # It reads files of every process, which takes 20 ms: no request may wait for that.
+            process=await asyncio.to_thread(
+                server_figures, backend.pid, backend.server_address, backend.server_started
+            ),
             machine=machine_figures(),
         )
 

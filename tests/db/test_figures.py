@@ -58,6 +58,29 @@ async def test_a_statement_that_is_stopped_counts_as_failed_and_with_its_time(db
     assert raw.seconds >= 0.02
 
 
+async def test_raw_sql_that_is_cancelled_counts_as_failed(db: Database) -> None:
+    task = asyncio.create_task(db.fetchval("select pg_sleep(9)"))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    [raw] = [each for each in db.figures.all() if each.name == "raw SQL"]
+    assert raw.errors == {"CancelledError": 1}
+
+
+async def test_a_row_that_cannot_be_built_is_one_run_that_failed(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await health.delete_nothing(db)
+
+    def fail(*_: object) -> int:
+        raise ValueError("no row")
+
+    monkeypatch.setattr("app.db.session.prepared.rows_touched", fail)
+    with pytest.raises(ValueError, match="no row"):
+        await health.delete_nothing(db)
+
+    assert counted(db, "health.delete_nothing") == (2, 0, {"ValueError": 1})
+
+
 async def test_work_has_what_its_tasks_ran_and_nothing_else(db: Database) -> None:
     await health.delete_nothing(db)
     with Work() as work:

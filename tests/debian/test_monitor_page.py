@@ -98,6 +98,8 @@ def test_everyone_can_read_it_on_any_screen(
     with opened(chromium, address, size, scheme) as page:
         expect(page.locator("#live")).to_have_text("live")
         refuse_violations(page)
+        timing = page.evaluate("performance.getEntriesByType('navigation')[0].serverTiming.map(each => each.name)")
+        assert timing == ["app", "pool", "db", "total"]
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         page.get_by_role("link", name="health.list_applied_migrations").click()
         page.get_by_role("button", name="Explain").click()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import TIMEOUT, end, server_folder, service
+from tests.processes import TIMEOUT, end, events, server_folder, service
 
 KEY = "a key of the tests, long enough for HMAC-SHA-256"
 ANN = {"user": {"username": "ann", "email": "ann@example.org", "password": "ann's password"}}
@@ -57,4 +57,5 @@ def test_slow_and_silent_clients_are_closed_and_one_too_many_is_told_so(folder: 
         assert [answer[:12] for answer in answers] == [b"", b"HTTP/1.1 408", b"HTTP/1.1 408"]
         assert client.get("/health/live", headers={"long": "x" * 1024}).status_code == 431
         assert client.get("/health/live").status_code == 200
-        assert end(process, signal.SIGTERM) == (0, "", "")
+        code, _, errors = end(process, signal.SIGTERM)
+        assert (code, events(errors)) == (0, ["answered 503: 3 connections of clients are open, as many as allowed"])

@@ -123,8 +123,8 @@ def test_alerts_and_legends_name_labels_that_their_expressions_keep() -> None:
 
 def test_every_field_of_a_request_line_is_explained() -> None:
     out = io.TextIOWrapper(io.BytesIO())
-    work = RequestWork(RouteFigures("GET", "/health/live"), {}, "an-id", 0)
-    RequestLog(request_logger("json", out), share=1, slow_after=1).write(work, 0.001)
+    work = RequestWork(RouteFigures("GET", "/health/live"), {"type": "http", "headers": []}, "an-id", 0)
+    RequestLog(request_logger("json", out), share=1, slow_after=1, proxies=()).write(work, 0.001)
     rows = re.findall(r"^\|((?: `\w+`,?)+) \|", section("Log lines"), re.MULTILINE)
 
     out.seek(0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from app.db import Database
@@ -71,3 +73,20 @@ def test_the_name_of_a_statement_is_at_the_end_of_its_text() -> None:
     assert statement_name("select 1 /* users.find_user */ ") == "users.find_user"
     assert statement_name("select '/* users.find_user */'") is None
     assert statement_name("select 1 /* users.find_us") is None
+
+
+async def test_looking_at_the_processes_of_the_server_does_not_hold_up_the_event_loop(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def note(*_: object) -> None:
+        threads.append(threading.get_ident())
+
+    monkeypatch.setattr("app.monitor.server.server_figures", note)
+    server = Server(Database(database_url, min_size=1, max_size=1))
+    await server.state()
+    await server.close()
+
+    assert threads
+    assert threads[0] != threading.get_ident()

@@ -101,6 +101,9 @@ class Prepared:
     ) -> list[Any]:
         """Return the rows of a run that began at this moment of time.monotonic(), and count it."""
         ended, figures = monotonic(), self._figures
+        # First, since a row that cannot be built is a failure, and that is counted elsewhere.
+        rows = self.rows(records, tag)
+        figures.rows += len(rows) if self.has_columns else rows[0]
         seconds = ended - began
         figures.seconds += seconds
         figures.buckets[bisect_left(DURATION_BUCKETS, seconds)] += 1
@@ -108,12 +111,7 @@ class Prepared:
             work.ran(figures, began, ended, None, transaction)
         if seconds > figures.slow_after:
             on_slow(figures, seconds)
-        if self.has_columns:
-            figures.rows += len(records)
-            return self._build(records)
-        touched = rows_touched(tag.decode())
-        figures.rows += touched
-        return [touched]
+        return rows
 
 
 def rows_touched(tag: str) -> int:

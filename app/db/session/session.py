@@ -128,6 +128,7 @@ class Session(ResettableConnection, Counting):
                 raise own from error
             raise
         except BaseException as error:
+            self.count(self.figures.of_step(RAW_SQL), error)
             self.record_failure(error)
             raise
 
