@@ -31,7 +31,7 @@ def configure_logs(level: str, log_format: LogFormat = "auto", stream: TextIO | 
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(out, log_format, text=True),
+                *_renderers(out, log_format),
             ],
         )
     )
@@ -54,11 +54,11 @@ def request_logger(log_format: LogFormat = "auto", stream: TextIO | None = None)
     out: TextIO = sys.stderr if stream is None else stream  # pyright: ignore[reportAssignmentType] - typeshed
     text = _is_for_people(out, log_format)
     logger = structlog.PrintLogger(out) if text else structlog.BytesLogger(out.buffer)
-    processors: list[Processor] = [
-        structlog.processors.TimeStamper("iso", key="time"),
-        *_renderers(out, log_format, text=text),
-    ]
-    return structlog.wrap_logger(logger, processors=processors, wrapper_class=structlog.BoundLogger)
+    rendered = _renderers(out, log_format) if text else [_json]
+    processors: list[Processor] = [structlog.processors.TimeStamper("iso", key="time"), *rendered]
+    # Bound now: otherwise each line would make a logger. And of a class with methods: the general one looks for each.
+    kind = structlog.make_filtering_bound_logger(logging.INFO)
+    return structlog.wrap_logger(logger, processors=processors, wrapper_class=kind).bind()
 
 
 def add_request_id(_: Any, __: str, event: EventDict) -> EventDict:
@@ -69,11 +69,11 @@ def add_request_id(_: Any, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def _renderers(stream: TextIO, log_format: LogFormat, *, text: bool) -> list[Processor]:
+def _renderers(stream: TextIO, log_format: LogFormat) -> list[Processor]:
     if _is_for_people(stream, log_format):
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain, timestamp_key="time")]
-    return [structlog.processors.format_exc_info, _json_text if text else _json]
+    return [structlog.processors.format_exc_info, _json_text]
 
 
 def _json(_: Any, __: str, event: EventDict) -> bytes:

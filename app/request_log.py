@@ -36,7 +36,7 @@ class RequestLog:
             self._owed -= 1
         elif status == 503:
             return
-        self._logger.msg(
+        self._logger.info(
             "request",
             level="info" if status < 500 else "error",
             request=work.id,
@@ -51,6 +51,9 @@ class RequestLog:
         )
 
     def _client(self, work: RequestWork) -> str | None:
+        if not self._proxies:
+            client: tuple[str, int] | None = work.scope.get("client")
+            return client[0] if client else None
         address = client_address(Request(work.scope), self._proxies)
         return str(address) if address else None
 

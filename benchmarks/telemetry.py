@@ -2,15 +2,15 @@
 
     python -m benchmarks.telemetry
 
-All variants serve the same database in turns, and each round begins with another one. The figures are microseconds of
-the service's own process, which the kernel counts; those of PostgreSQL and of the load are not among them.
+All variants serve the same database in turns, each round by new processes. The figures are microseconds of the
+service's own process, which the kernel counts, and in brackets the ratio to the first line, round by round.
 """
 
 import asyncio
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from statistics import median
 
 import click
@@ -23,7 +23,7 @@ from benchmarks.http.routes import Route, routes
 from benchmarks.processes import ROOT, await_answer, free_port
 from benchmarks.wrk import wrk
 
-SHOWN = ("profile", "article", "list")
+SHOWN = ("profile", "article")
 NO_LOGS = {"LOG_LEVEL": "warning", "ENVIRONMENT": "production"}
 LOGS = {"LOG_LEVEL": "info", "LOG_FORMAT": "json", "ENVIRONMENT": "production"}
 # A collector that is not there: what is measured is making and encoding spans, not the network.
@@ -69,26 +69,34 @@ def microseconds(process: psutil.Process, port: int, route: Route, seconds: floa
 @click.option("--seconds", default=2.0, show_default=True)
 def main(dsn: str | None, rounds: int, seconds: float) -> None:
     """Print one table."""
-    with seeded(dsn, SIZES["small"]) as address, ExitStack() as stack:
+    with seeded(dsn, SIZES["small"]) as address:
         asked = [route for route in asyncio.run(routes(address)) if route.name in SHOWN]
-        running = {
-            name: stack.enter_context(serving(module, {**service(address), **settings}))
-            for name, (module, settings) in VARIANTS.items()
-        }
         found: dict[tuple[str, str], list[float]] = {}
-        names = list(running)
-        for number in range(rounds + 1):
+        names = list(VARIANTS)
+        for number in range(rounds):
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                for route in asked:
-                    time = microseconds(*running[name], route, seconds)
-                    # The first round prepares statements.
-                    if number:
-                        found.setdefault((name, route.name), []).append(time)
-        columns = [route.name for route in asked]
-        click.echo(f"| µs a request | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+                for route, time in measured(name, address, asked, seconds):
+                    found.setdefault((name, route), []).append(time)
+        click.echo(f"| microseconds | {' | '.join(SHOWN)} |\n|---|{'---|' * len(SHOWN)}")
         for name in names:
-            times = [median(found[name, column]) for column in columns]
-            click.echo(f"| {name} | {' | '.join(f'{time:.1f}' for time in times)} |")
+            cells = [f"{median(found[name, route]):.0f} ({ratio(found, name, route):.2f})" for route in SHOWN]
+            click.echo(f"| {name} | {' | '.join(cells)} |")
+
+
+def measured(name: str, address: str, asked: list[Route], seconds: float) -> list[tuple[str, float]]:
+    """Return the processor time of each route in a process of its own: two of the same program differ by a tenth."""
+    module, settings = VARIANTS[name]
+    with serving(module, {**service(address), **settings}) as (process, port):
+        for route in asked:
+            # Prepares the statements.
+            wrk(port, route.path, 1, route.token)
+        return [(route.name, microseconds(process, port, route, seconds)) for route in asked]
+
+
+def ratio(found: dict[tuple[str, str], list[float]], name: str, route: str) -> float:
+    """Return the median of the ratios to the service that measures nothing, each of one round."""
+    rounds = zip(found[name, route], found["nothing", route], strict=True)
+    return median(time / baseline for time, baseline in rounds)
 
 
 if __name__ == "__main__":

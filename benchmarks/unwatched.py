@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from app.db.session.prepared import Prepared
-from app.http.watch import RequestWork, RouteFigures, Watch
+from app.http.watch import RequestWork, RouteFigures
 from app.http.watched import Watched
 from app.main import create_app
 from app.serve import bind, run
@@ -35,7 +35,8 @@ def nothing(*_: object) -> tuple[()]:
 def main() -> None:
     """Serve, with everything that counts replaced by as little as possible."""
     for owner, name, function in (
-        (Prepared, "finish", finish), (Watched, "begin", begin), (Watched, "headers", nothing), (Watch, "end", nothing),
+        (Prepared, "finish", finish), (Watched, "begin", begin), (Watched, "headers", nothing),
+        (Watched, "end", nothing),
     ):  # fmt: skip
         setattr(owner, name, function)
     os.environ["PORT"] = sys.argv[1]

@@ -96,7 +96,7 @@ class Endpoints:
             raise
         finally:
             WORK.reset(token)
-            self._watched.watch.end(work)
+            self._watched.end(work)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, *headers: tuple[bytes, bytes]) -> None:
         request = Request(scope, receive)

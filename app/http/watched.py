@@ -35,6 +35,12 @@ class Watched:
             told.append((b"server-timing", work.server_timing().encode()))
         return told
 
+    def end(self, work: RequestWork) -> None:
+        """Count a request that has ended."""
+        # The work refers to the scope: a circle of both would keep everything of the request for the garbage collector.
+        del work.scope["work"]
+        self.watch.end(work)
+
     def sender(self, work: RequestWork, send: Send) -> Send:
         """Return `send` for a request that is no operation: it notes the status and adds the headers."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +18,7 @@ from app.db import RepeatedStatement
 from app.http.operations import Operation
 from app.http.requests import database
 from app.http.responses import json_response
-from app.http.watch import CLIENT_GONE, Watch
+from app.http.watch import CLIENT_GONE, RequestWork, Watch
 from app.main import create_app
 from app.repositories import health
 from app.settings import Settings
@@ -102,6 +103,21 @@ async def test_a_request_whose_client_went_away_is_counted_as_such(app: Starlett
     await asyncio.gather(task, return_exceptions=True)
 
     assert counted(app) == {("GET", "/hang/{id}", CLIENT_GONE): 1}
+
+
+@pytest.mark.parametrize("path", ["/repeat/1?times=2", "/fail/1", "/docs"])
+async def test_a_request_leaves_nothing_for_the_garbage_collector(client: httpx2.AsyncClient, path: str) -> None:
+    await client.get(path)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await client.get(path)
+        kept = [each for each in gc.get_objects() if isinstance(each, RequestWork)]
+    finally:
+        gc.enable()
+
+    assert kept == []
 
 
 async def test_each_answer_has_an_id_which_is_the_clients_if_that_is_a_sensible_one(client: httpx2.AsyncClient) -> None:
