@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any
 
 
 class BackgroundTasks:
-    """Tasks that run until they end or the pool is closed. No cancellation of a caller reaches them."""
+    """Tasks that run until they end or the pool is closed. No cancellation of a caller reaches them.
+
+    Each has a context of its own: a session would keep that of the request which opened it for as long as it lives.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -14,7 +18,7 @@ class BackgroundTasks:
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine as a background task."""
         try:
-            task = asyncio.create_task(work)
+            task = asyncio.create_task(work, context=Context())
         except BaseException:
             work.close()
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,8 @@ from typing import Any, Self
 _NEVER = float("inf")
 # uvloop counts in whole milliseconds: a timer that fires too early would have to be set again.
 _TICK = 0.001
+# The timer belongs to all tasks: it must not keep what belongs to the one that set it.
+_CONTEXT = Context()
 
 
 class Timer:
@@ -28,7 +31,8 @@ class Timer:
         """Fire at this moment at the latest. An exception leaves the timer unchanged."""
         if moment < self._moment:
             # Not call_at(): the clock of a loop need not be time.monotonic().
-            handle = self._loop.call_later(max(0.0, moment - monotonic()) + _TICK, self._on_time)
+            delay = max(0.0, moment - monotonic()) + _TICK
+            handle = self._loop.call_later(delay, self._on_time, context=_CONTEXT)
             self.cancel()
             self._handle, self._moment = handle, moment
 
