@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from collections.abc import Generator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +55,24 @@ async def test_the_first_in_the_queue_stays_first_when_the_connection_it_tested_
         await asyncio.gather(*tasks)
 
     assert served == [0, 1]
+
+
+async def test_a_connection_keeps_nothing_of_the_task_whose_need_opened_it(database_url: str) -> None:
+    class Request: ...
+
+    of_this_task: ContextVar[Request] = ContextVar("of_this_task")
+
+    async def ask(db: Database) -> weakref.ref[Request]:
+        of_this_task.set(Request())
+        assert await get_number(db, number=1) == 1
+        return weakref.ref(of_this_task.get())
+
+    async with pool(database_url, max_size=2) as db, db.acquire():
+        request = await asyncio.create_task(ask(db))
+        await asyncio.sleep(0)
+        gc.collect()
+        assert db.statistics().size == 2
+        assert request() is None
 
 
 async def test_more_connections_are_opened_under_load_up_to_the_limit(database_url: str) -> None:
