@@ -19,6 +19,7 @@ from app import __version__
 from app.board import Board
 from app.db import BinderyError, Database
 from app.handlers.conduit import API  # the one line that names the example: python -m app own NAME replaces it
+from app.http.admission import Admission
 from app.http.docs import docs_routes
 from app.http.endpoints import Service
 from app.http.health import HealthChecks
@@ -69,9 +70,12 @@ def create_app(settings: Settings, board: Board | None = None) -> Starlette:
     app.state.verify_token = token_verifier(app.state.tokens)
     app.state.viewer_exists = API.viewer_exists
     app.state.max_body_bytes = settings.max_body_bytes
+    most = settings.db_pool_size + settings.db_max_overflow
+    app.state.admission = Admission(settings.overload_target, least=2 * most)
+    telemetry.watch.on_end.append(app.state.admission.ended)
     # One connection is left for the other routes, if there are two.
-    most = max(1, settings.db_pool_size + settings.db_max_overflow - 1)
-    app.state.exports = Exports(min(settings.export_connections, most), settings.export_read_timeout)
+    exports = min(settings.export_connections, max(1, most - 1))
+    app.state.exports = Exports(exports, settings.export_read_timeout)
     return app
 
 

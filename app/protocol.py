@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.cycle import Answer
 from app.http.refusals import REFUSALS
+from app.turning_away import TurningAway, is_short
 
 # Requests that a client may send before the answer to the first; one more and the rest of what it sends is dropped.
 LONGEST_PIPELINE = 100
@@ -56,9 +57,11 @@ TOO_MANY = Refusal(503, "server", "has too many connections; try again in a mome
 class HttpProtocol(HttpToolsProtocol):
     """One connection. The server calls check_time() about once a second: no request pays for a timer of its own."""
 
-    def __init__(self, limits: Limits, **arguments: Any) -> None:
+    def __init__(self, limits: Limits, turning_away: TurningAway, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._limits = limits
+        self._turning_away = turning_away
+        self._is_turned_away = False
         self._requests = 0
         self._head_bytes = 0
         self._reads_head = True
@@ -135,16 +138,26 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() not in {"1.0", "1.1"}:
             raise self._error(NOT_HTTP_1)
         if not self.parser.should_upgrade():
-            super().on_headers_complete()
             self._reads_head = False
+            if not self._unanswered(but_this=False) and self._turning_away.refuses(self.url):
+                self._turn_away()
+            else:
+                super().on_headers_complete()
         elif self.parser.get_method() == b"CONNECT":
             raise self._error(NO_TUNNEL)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, which is thrown away if the request was turned away."""
+        if not self._is_turned_away:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note the last byte of a request."""
         if not self.parser.should_upgrade():
             self._is_whole = True
-            super().on_message_complete()
+            if not self._is_turned_away:
+                super().on_message_complete()
+            self._is_turned_away = False
 
     def on_response_complete(self) -> None:
         """Begin the next request, if it came already. check_time() replaces the timer that uvicorn would set."""
@@ -157,6 +170,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         cycle.__class__ = Answer
+        if self._turning_away.counts(cycle.scope["path"]):
+            # For Admission.ended().
+            scope: dict[str, Any] = cast("dict[str, Any]", cycle.scope)
+            scope["arrived_at"] = self._turning_away.admission.began()
         super()._start_asgi_task(cycle, app)
 
     # Limits
@@ -188,7 +205,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _give_up(self, waits_for: object, limit: float) -> None:
         if waits_for == "head" and self._requests:
             self._refuse(Refusal(408, "request", f"was not sent within {limit:g} seconds"))
-        elif waits_for == "body" and not self.cycle.response_started:
+        elif waits_for == "body" and (self._is_turned_away or not self.cycle.response_started):
             self._refuse(Refusal(408, "body", f"was not sent within {limit:g} seconds"))
         elif waits_for in {"head", "idle"}:
             self.transport.close()
@@ -206,6 +223,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     # Refusals
 
+    def _turn_away(self) -> None:
+        """Refuse a request of which only the head was read, and read on, unless its body is long."""
+        closes = not (self.parser.should_keep_alive() and is_short(self.headers))
+        method, more = self.parser.get_method(), self.server_state.default_headers
+        self.transport.write(self._turning_away.answer(method, self.headers, more, closes=closes))
+        self._is_turned_away = True
+        if closes:
+            self._is_refused = True
+            self.transport.write_eof()
+
     def _error(self, refusal: Refusal) -> httptools.HttpParserError:
         self._refusal = refusal
         return httptools.HttpParserError(refusal.problem)
@@ -213,6 +240,10 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer earlier requests, then refuse this one with the reason, and close."""
         self._is_refused = True
+        if self._is_turned_away:
+            # It has its answer.
+            self.transport.close()
+            return
         is_body = not self._is_whole and not self._reads_head
         asked = self._unanswered(but_this=is_body)
         if asked is not None:

@@ -18,8 +18,10 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.admission import Admission
 from app.protocol import HttpProtocol, Limits
 from app.settings import Settings
+from app.turning_away import TurningAway
 
 logger = logging.getLogger("app.serve")
 
@@ -61,15 +63,18 @@ def run(
     settings: Settings,
     on_start: Callable[[], None] | None = None,
     on_stop: Callable[[], None] | None = None,
+    *,
+    admission: Admission | None = None,
 ) -> None:
     """Serve `app` until SIGINT, SIGTERM or SIGHUP, then drain it for `settings.shutdown_timeout` seconds.
 
     `on_start` is called once it listens; by default that is printed. `on_stop` is called in a signal's handler.
+    `admission` decides which requests are turned away; by default none.
     Raises ServiceError when the app cannot start, with the app's own message.
     """
     lifespan = _Lifespan(app)
     line = listening_line(listener, settings.environment_name)
-    server = _Server(_config(lifespan, settings), on_start or (lambda: print(line, flush=True)), on_stop)
+    server = _Server(_config(lifespan, settings, admission), on_start or (lambda: print(line, flush=True)), on_stop)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
@@ -197,9 +202,10 @@ def _open_files() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
-def _config(app: _Lifespan, settings: Settings) -> uvicorn.Config:
+def _config(app: _Lifespan, settings: Settings, admission: Admission | None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    protocol: Any = partial(HttpProtocol, _limits(settings))
+    turning_away = TurningAway(admission or Admission(target=0, least=1), settings.cors_origins)
+    protocol: Any = partial(HttpProtocol, _limits(settings), turning_away)
     return uvicorn.Config(
         app,
         loop="uvloop",

@@ -154,6 +154,12 @@ class Settings(BaseSettings):
     http_max_connections: int = Field(
         default=5000, ge=1, le=1_000_000, description="Connections of clients; one more is closed with 503."
     )
+    overload_target: float = Field(
+        default=0.02,
+        ge=0,
+        le=60,
+        description="Seconds that requests may wait for their turn; while all wait longer, some get 503; 0: none.",
+    )
     export_connections: int = Field(
         default=3, ge=1, le=10_000, description="Exports at once, each on a connection; at most the pool's but one."
     )

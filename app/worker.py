@@ -36,7 +36,9 @@ def main(listener: int, status: int, parent: int, board: Board, *, reloads: bool
         from app.main import create_app  # noqa: PLC0415 - reads sql/: a mistake there is told like any other
 
         app = create_app(settings, board)
-        run(app, socket.socket(fileno=listener), settings, lambda: tell(READY), app.state.telemetry.stop)
+        serving = socket.socket(fileno=listener)
+        stop, admission = app.state.telemetry.stop, app.state.admission
+        run(app, serving, settings, lambda: tell(READY), stop, admission=admission)
     except (BinderyError, ServiceError, SettingsError) as error:
         tell(str(error).encode())
         return 1

@@ -15,8 +15,10 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from app.http.admission import Admission
 from app.protocol import LINGER, LONGEST_PIPELINE, HttpProtocol, Limits
 from app.serve import bind
+from app.turning_away import TurningAway
 
 LIMITS = Limits(
     connections=3, head_bytes=2000, head_timeout=10, body_timeout=30, send_timeout=20, idle_timeout=5
@@ -68,6 +70,7 @@ class Service:
         self.echo = Echo()
         self.state = ServerState()
         self.now = 0.0
+        self.turning_away = TurningAway(Admission(target=0.02, least=2), ["https://front.example"])
         self._limits = limits
         self._config = uvicorn.Config(self.echo, lifespan="off", log_config=None)
         self._writers: list[asyncio.StreamWriter] = []
@@ -89,7 +92,7 @@ class Service:
                 await asyncio.sleep(0.001)
 
     def _protocol(self) -> HttpProtocol:
-        return HttpProtocol(self._limits, config=self._config, server_state=self.state, app_state={})
+        return HttpProtocol(self._limits, self.turning_away, config=self._config, server_state=self.state, app_state={})
 
     @property
     def connections(self) -> list[HttpProtocol]:

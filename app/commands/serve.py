@@ -83,7 +83,7 @@ def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloa
     if reloads:
         watch_sql()
     app = create_app(settings)
-    run(app, listener, settings, on_stop=app.state.telemetry.stop)
+    run(app, listener, settings, on_stop=app.state.telemetry.stop, admission=app.state.admission)
 
 
 def _warn_of_too_many_connections(settings: Settings) -> None:

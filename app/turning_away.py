@@ -1,0 +1,64 @@
+"""The answer to a request that is refused under overload, made before anything of it is looked at but its head."""
+
+import random
+from collections.abc import Sequence
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.http.admission import Admission
+
+# Clients that were refused together must not all come back together, in seconds.
+_RETRY_AFTER = (1, 2, 3)
+_BODY = b'{"errors":{"server":["has too much to do; try again in a moment"]}}'
+# What operators and load balancers ask under overload.
+_ALWAYS = (b"/health/", b"/monitor", b"/metrics")
+# A longer body costs more to read than a new connection.
+_LONGEST_BODY = 64 * 1024
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class TurningAway:
+    """Decides whether requests are turned away, and has the answer. `origins` are those whose pages may read it."""
+
+    def __init__(self, admission: Admission, origins: Sequence[str] = ()) -> None:
+        self.admission = admission
+        self._origins = frozenset(each.encode() for each in origins)
+
+    def refuses(self, url: bytes) -> bool:
+        """Return whether a request for this path has to be refused. It is counted."""
+        admission = self.admission
+        return admission.active >= admission.limit and not url.startswith(_ALWAYS) and admission.refuses()
+
+    def counts(self, path: str) -> bool:
+        """Return whether a request for this path is one of those that are limited."""
+        return not path.startswith(("/health/", "/monitor", "/metrics"))
+
+    def answer(self, method: bytes, headers: Headers, more: Headers, *, closes: bool) -> bytes:
+        """Return the whole answer to a request with these `headers`; it has `more` headers, such as the date.
+
+        With `closes` it says that the connection ends with it.
+        """
+        lines = [
+            STATUS_LINE[503],
+            *(b"%s: %s\r\n" % header for header in more),
+            b"content-type: application/json\r\nx-content-type-options: nosniff\r\nvary: Origin\r\n",
+            b"content-length: %d\r\nretry-after: %d\r\n" % (len(_BODY), random.choice(_RETRY_AFTER)),  # noqa: S311 - no secret
+            *(self._for_pages(value) for name, value in headers if name == b"origin"),
+            b"connection: close\r\n\r\n" if closes else b"\r\n",
+        ]
+        return b"".join(lines if method == b"HEAD" else [*lines, _BODY])
+
+    def _for_pages(self, origin: bytes) -> bytes:
+        allowed = b"*" if b"*" in self._origins else origin if origin in self._origins else None
+        if allowed is None:
+            return b""
+        return b"access-control-allow-origin: %s\r\naccess-control-expose-headers: Retry-After\r\n" % allowed
+
+
+def is_short(headers: Headers) -> bool:
+    """Return whether the body of a request, if any, is so short that it is read and thrown away."""
+    given = dict(headers)
+    length = given.get(b"content-length", b"0")
+    # A client that waits for 100 may send its body, or not.
+    return not (b"transfer-encoding" in given or b"expect" in given) and int(length) <= _LONGEST_BODY
