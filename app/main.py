@@ -105,6 +105,7 @@ def database(settings: Settings) -> Database:
         min_size=settings.db_pool_size,
         max_size=settings.db_pool_size + settings.db_max_overflow,
         max_waiting=settings.db_pool_max_waiting,
+        connect_rate=settings.db_pool_connect_rate,
         acquire_timeout=settings.db_pool_timeout,
         connect_timeout=settings.db_connect_timeout,
         close_timeout=settings.shutdown_timeout,

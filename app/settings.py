@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         default=10, ge=0, le=10_000, description="Connections opened on top of these under load."
     )
     db_pool_timeout: float = Field(default=5, gt=0, le=3600, description="Seconds to wait for a free connection.")
+    db_pool_connect_rate: int = Field(
+        default=20, ge=1, le=10_000, description="Connections opened within a second, at most."
+    )
     db_pool_max_waiting: int = Field(
         default=1000, ge=0, le=1_000_000, description="Tasks that may wait for a connection; one more fails at once."
     )

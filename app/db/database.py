@@ -60,6 +60,7 @@ class Database(Locks):
         min_size: int = 5,
         max_size: int = 15,
         max_waiting: int = 1000,
+        connect_rate: int = 20,
         acquire_timeout: float = 5.0,
         connect_timeout: float = 5.0,
         close_timeout: float = 10.0,
@@ -81,6 +82,7 @@ class Database(Locks):
             min_size=min_size,
             max_size=max_size,
             max_waiting=max_waiting,
+            connect_rate=connect_rate,
             acquire_timeout=acquire_timeout,
             connect_timeout=connect_timeout,
             close_timeout=close_timeout,
@@ -134,13 +136,12 @@ class Database(Locks):
         Closing twice is allowed, and closing in a forked process does nothing. Raises WrongEventLoop in another loop.
         """
         self._forget_other_process()
-        if self._open is None:
-            return
-        self._open.pool.affinity.refuse_others()
-        opened, self._open, self._pool = self._open, None, None
-        for listener in list(self._listeners):
-            listener.end()
-        await opened.close()
+        if opened := self._open:
+            opened.pool.affinity.refuse_others()
+            self._open = self._pool = None
+            for listener in list(self._listeners):
+                listener.end()
+            await opened.close()
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from app.db import Connection, Database, DatabaseUnavailable, Executor, Queries
+from app.db import Connection, Database, Executor, Queries
 from app.embedded import EmbeddedPostgres
 from tests.db.pools import get_number, get_pid, pool, until
+from tests.network import Network
 
 ReadOnly = asyncpg.ReadOnlySQLTransactionError
 Write = Callable[[Database], Awaitable[object]]
@@ -140,40 +144,78 @@ async def test_a_pool_that_asked_to_be_read_only_keeps_its_sessions(db: Database
         assert await get_pid(reader) == pid
 
 
-async def test_a_pool_that_asked_to_write_leaves_a_server_that_became_read_only(tmp_path: Path) -> None:
+async def set_read_only(admin: Any, *, on: bool) -> None:
+    """Have all sessions of a server read only, or not, whether they are open already or not."""
+    await admin.execute("set default_transaction_read_only = off")
+    await admin.execute(f"alter system {'set' if on else 'reset'} default_transaction_read_only {'= on' if on else ''}")
+    await admin.execute("select pg_reload_conf()")
+
+
+@pytest.mark.parametrize("target", ["", "?target_session_attrs=read-write"])
+async def test_a_server_that_becomes_read_only_serves_reads_on_and_writes_again_afterwards(
+    tmp_path: Path, target: str
+) -> None:
     with EmbeddedPostgres(tmp_path / "server", keep=False) as dsn:
         admin = await asyncpg.connect(dsn)
-        async with pool(dsn + "?target_session_attrs=read-write", ping_after=0.0) as db:
-            await admin.execute("alter system set default_transaction_read_only = on")
-            await admin.execute("select pg_reload_conf()")
-            with pytest.raises(DatabaseUnavailable, match="read-write"):
-                while True:
-                    await get_number(db, number=1)
-            await admin.execute("set default_transaction_read_only = off")
-            await admin.execute("alter system reset default_transaction_read_only")
-            await admin.execute("select pg_reload_conf()")
-            while await admin.fetchval("show default_transaction_read_only") == "on":
-                continue
-            while True:
-                try:
-                    assert await get_number(db, number=1) == 1
-                    break
-                except DatabaseUnavailable:
+        await admin.execute("create table notes (body text)")
+        async with pool(dsn + target, min_size=3, max_size=3, ping_after=0.0) as db:
+            await set_read_only(admin, on=True)
+            async with asyncio.timeout(20):
+                while not await refuses(db):
                     continue
+            for number in range(50):
+                assert await get_number(db, number=number) == number
+            assert await refuses(db)
+            assert db.statistics().size == 3
+
+            await set_read_only(admin, on=False)
+            async with asyncio.timeout(20):
+                while await refuses(db):
+                    await asyncio.sleep(0.01)
         await admin.close()
 
 
-@pytest.mark.parametrize("setting", ["idle_session_timeout", "idle_in_transaction_session_timeout"])
-async def test_a_session_that_the_server_ended_is_lost_and_replaced(database_url: str, setting: str) -> None:
-    async with pool(database_url, server_settings={setting: "100ms"}) as db:
-        pid = await get_pid(db)
-        if setting == "idle_session_timeout":
-            await until(lambda: "dead" in db.statistics().evictions)
-        else:
-            with pytest.raises(DatabaseUnavailable):
-                async with db.transaction() as tx:
-                    while True:
-                        await get_number(tx, number=1)
-                        await tx.fetchval("select pg_sleep(0)")
-                        await until(tx.driver.is_closed)
-        assert await get_pid(db) != pid
+async def refuses(db: Database) -> bool:
+    try:
+        await db.execute("insert into notes values ('a')")
+    except ReadOnly:
+        return True
+    return False
+
+
+async def test_a_server_that_stays_read_only_is_asked_now_and_then_and_not_for_each_write(
+    db: Database, database_url: str, network: Network
+) -> None:
+    await db.execute("create table notes (body text)")
+    await make_read_only(db, on=True)
+    async with pool(network.dsn, min_size=3, max_size=3) as stale:
+        opened = stale.statistics().connects
+        accepted = network.connections
+        for _ in range(100):
+            assert await refuses(stale)
+        assert stale.statistics().connects == opened
+        assert network.connections - accepted <= 3
+
+
+async def test_a_pool_for_any_host_moves_to_the_one_that_takes_writes(tmp_path: Path) -> None:
+    with EmbeddedPostgres(tmp_path / "a", keep=False) as old, EmbeddedPostgres(tmp_path / "b", keep=False) as new:
+        admins = [await asyncpg.connect(each) for each in (old, new)]
+        for admin in admins:
+            await admin.execute("create table notes (body text)")
+        async with pool(both(old, new), min_size=3, max_size=3) as db:
+            assert not await refuses(db)
+            await set_read_only(admins[0], on=True)
+            async with asyncio.timeout(20):
+                while await refuses(db) or not await admins[1].fetchval("select count(*) from notes"):
+                    await asyncio.sleep(0.01)
+                await until(lambda: db.statistics().evictions["read only"] == 3)
+            for _ in range(10):
+                assert not await refuses(db)
+        for admin in admins:
+            await admin.close()
+
+
+def both(old: str, new: str) -> str:
+    """One address for two embedded servers: postgresql://postgres@%2Fa:5432/postgres, with the hosts of both."""
+    address = urlsplit(old)
+    return old.replace(address.netloc, f"{address.netloc},{urlsplit(new).netloc.partition('@')[2]}")

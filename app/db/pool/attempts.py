@@ -1,4 +1,4 @@
-"""Opens the sessions of a pool: as many at once as it has room for, and one at a time while the server is away."""
+"""Opens the sessions of a pool: as fast as its pace allows, and one at a time while the server is away."""
 
 import random
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from time import monotonic
 from app.db.errors import DatabaseUnavailable
 from app.db.pool.background import BackgroundTasks
 from app.db.pool.connector import Connector
+from app.db.pool.pace import Pace
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.state import PoolState
 from app.db.session.affinity import Affinity
@@ -36,6 +37,7 @@ class ConnectAttempts:
         self.started = 0
         self.last_error: Exception | None = None
         self.retry_at = 0.0
+        self.pace = Pace(state.options.connect_rate)
         self._state = state
         self._connector = connector
         self._affinity = affinity
@@ -56,13 +58,20 @@ class ConnectAttempts:
         return not busy and not state.closing and len(state.sessions) + self.pending < state.options.max_size
 
     def begin(self) -> None:
-        """Begin to open a session in the background, if there is room for one."""
-        if self.have_room():
-            attempt = self.started + 1
-            opening = self._tasks.start(self._open(attempt))
-            self._begun(attempt)
-            # A task that is cancelled before its first step never reaches the end of its code.
-            opening.add_done_callback(lambda _: self._under_way.discard(attempt))
+        """Begin to open a session in the background, if there is room for one and the pace allows it.
+
+        Otherwise the upkeep does so later, for waiters.
+        """
+        if not self.have_room():
+            return
+        if not self.pace.allows(self.pending):
+            self._state.changed.set()
+            return
+        attempt = self.started + 1
+        opening = self._tasks.start(self._open(attempt))
+        self._begun(attempt)
+        # A task that is cancelled before its first step never reaches the end of its code.
+        opening.add_done_callback(lambda _: self._under_way.discard(attempt))
 
     async def open_now(self) -> None:
         """Open one more session, for the next waiter or to be idle. Raises DatabaseUnavailable when that fails."""
@@ -90,6 +99,7 @@ class ConnectAttempts:
 
     def _begun(self, attempt: int) -> None:
         self.started = attempt
+        self.pace.begun()
         self._under_way.add(attempt)
 
     async def _connect(self, attempt: int) -> None:
@@ -110,6 +120,7 @@ class ConnectAttempts:
 
     def _failed(self, error: DatabaseUnavailable) -> None:
         self.last_error = error
+        self.pace.failed()
         self._state.counters.connect_failures += 1
         # Longer each time, and not in step with other processes that lost the same server.
         self.retry_at = monotonic() + self._delay * (0.5 + random.random() / 2)  # noqa: S311 - no secret
@@ -118,6 +129,7 @@ class ConnectAttempts:
     def _arrived(self, attempt: int, pooled: PooledSession, session: Session) -> None:
         state = self._state
         self.last_error = None
+        self.pace.succeeded()
         self.retry_at, self._delay = 0.0, _FIRST_DELAY
         state.counters.connects += 1
         state.sessions.add(pooled)

@@ -84,6 +84,10 @@ class Connector:
             raise connect_error(self.dsn, error) from error
         return connection
 
+    def prefer_writable(self) -> None:
+        """If any of several hosts will do, connect to one that takes writes if there is one."""
+        self._hosts.prefers_writable = True
+
     def terminate(self) -> None:
         """Close every session of the pool at once."""
         if self._pool is not None:

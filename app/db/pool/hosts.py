@@ -34,12 +34,16 @@ class Host(NamedTuple):
 
 
 class Hosts:
-    """The hosts of a DSN, in the order in which they are tried."""
+    """The hosts of a DSN, in the order in which they are tried.
+
+    With `prefers_writable`, if any role will do, those that take writes come first.
+    """
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
         self.target = _query(dsn).get("target_session_attrs") or _target_of_environment()
         self._hosts = hosts_of(dsn)
+        self.prefers_writable = False
         self._silent_since: dict[Host, float] = {}
 
     async def connect(self, *, timeout: float, **arguments: Any) -> Any:
@@ -47,14 +51,21 @@ class Hosts:
         if len(self._hosts) < 2:
             return await asyncpg.connect(self.dsn, timeout=timeout, **arguments)
         ends, errors = monotonic() + timeout, dict[Host, Exception]()
-        if self.target != "prefer-standby":
+        preferred = self._preferred()
+        if preferred is None:
             return await self._first(ends, arguments, errors)
         try:
-            return await self._first(ends, {**arguments, "target_session_attrs": "standby"}, errors)
+            return await self._first(ends, {**arguments, "target_session_attrs": preferred}, errors)
         except Exception:
             if not any(isinstance(error, asyncpg.TargetServerAttributeNotMatched) for error in errors.values()):
                 raise
             return await self._first(ends, {**arguments, "target_session_attrs": "any"}, errors)
+
+    def _preferred(self) -> str | None:
+        """Return the role of a server that is looked for before any other one will do; None if there is no such."""
+        if self.target == "prefer-standby":
+            return "standby"
+        return "read-write" if self.prefers_writable and self.target == "any" else None
 
     async def _first(self, ends: float, arguments: dict[str, Any], errors: dict[Host, Exception]) -> Any:
         """Connect to the first host that accepts until the moment `ends`. `errors` collects those of the others."""

@@ -55,9 +55,8 @@ async def _open_first(pool: Pool) -> None:
                 raise
             _log.warning("waiting for the database: %s", error)
             await asyncio.sleep(_BETWEEN_ATTEMPTS)
-    # The first one showed that the server answers.
-    opened = await asyncio.gather(
-        *(pool.connecting.open_now() for _ in range(1, pool.options.min_size)), return_exceptions=True
-    )
+    # The first one showed that the server answers. The upkeep opens those that are beyond the rate.
+    most = min(pool.options.min_size, pool.options.connect_rate)
+    opened = await asyncio.gather(*(pool.connecting.open_now() for _ in range(1, most)), return_exceptions=True)
     for error in filter(None, opened):
         raise error

@@ -12,6 +12,7 @@ class PoolOptions:
     min_size: int
     max_size: int
     max_waiting: int
+    connect_rate: int
     acquire_timeout: float
     connect_timeout: float
     close_timeout: float
@@ -27,6 +28,8 @@ class PoolOptions:
             raise ValueError(
                 f"min_size ({self.min_size}) must be from 0 to max_size ({self.max_size}), and max_size at least 1"
             )
+        if self.connect_rate < 1:
+            raise ValueError(f"connect_rate must be at least 1 connection a second, not {self.connect_rate}")
         for name in ("acquire_timeout", "connect_timeout", "idle_timeout", "max_lifetime", "keepalive"):
             if not 0 < getattr(self, name) < _LONGEST:
                 raise ValueError(f"{name} must be more than 0 seconds and finite, not {getattr(self, name)}")

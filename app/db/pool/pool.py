@@ -21,6 +21,7 @@ from app.db.pool.repair import Repair
 from app.db.pool.state import PoolState
 from app.db.pool.state_report import describe_pool
 from app.db.pool.statistics import PoolStatistics, snapshot
+from app.db.pool.switchover import Switchover
 from app.db.pool.timer import TimeLimits
 from app.db.session.affinity import Affinity
 from app.db.session.driver import NEVER
@@ -40,7 +41,8 @@ class Pool:
         self.state = PoolState(options, self._timed_out)
         self.tasks = BackgroundTasks()
         self.connecting = ConnectAttempts(self.state, connector, self.affinity, self.tasks, self.give)
-        self.repair = Repair(self.state, self.connecting, self.tasks, self.give, str(connector))
+        self.switchover = Switchover(self.state, connector, self.tasks)
+        self.repair = Repair(self.state, self.connecting, self.tasks, self.give, self.switchover)
         self.counters = self.state.counters
         self._queue = self.state.queue
         self._idle = self.state.idle
@@ -76,7 +78,7 @@ class Pool:
         task = asyncio.current_task(self._loop)
         can_find_one = bool(self._idle) or self.connecting.have_room()
         if not can_find_one:
-            self._refuse_hopeless(task)
+            self._refuse_hopeless(task, timeout)
         waiter = self._queue.join(task, began + timeout, self.connecting.started + 1)
         try:
             if can_find_one:
@@ -164,11 +166,13 @@ class Pool:
         self.counters.timeouts += 1
         return PoolTimeout(self._described("no connection became free in time"))
 
-    def _refuse_hopeless(self, task: asyncio.Task[Any] | None) -> None:
-        """Raise PoolTimeout at once if waiting cannot help: the queue is full, or every holder waits itself."""
+    def _refuse_hopeless(self, task: asyncio.Task[Any] | None, timeout: float) -> None:
+        """Raise PoolTimeout at once if waiting cannot help: the queue is too long, or every holder waits itself."""
         problem = None
         if len(self._queue.waiters) >= self.options.max_waiting:
             problem = f"{self.options.max_waiting} tasks wait for a connection already, as many as allowed"
+        elif (expected := self._queue.expected_wait()) > timeout:
+            problem = f"the tasks that wait already will take about {expected:.1f} s, and this one waits {timeout:g} s"
         elif not self.connecting.pending and self._all_holders_wait(task):
             problem = "every connection is held by a task that itself waits for one more, so none will become free"
         if problem:

@@ -14,13 +14,14 @@ class PooledSession:
     """A session with its holder, its age and when it was last proven alive.
 
     `holder` is the task that it is lent to, `place` the file and line of that task's request, `lent_at` when it was
-    lent, taken aside for a test or reset, or opened. `idle_since` is when it was returned and `proven_at` when its
-    server last answered. `was_idle` says whether it was idle before this lease. After the moment `expires` it is closed
-    for the reason `expiry`. All moments are those of time.monotonic().
+    lent, taken aside for a test or reset, or opened. `opened_at` is when it was opened, `idle_since` when it was
+    returned and `proven_at` when its server last answered. `was_idle` says whether it was idle before this lease. After
+    the moment `expires` it is closed for the reason `expiry`. All moments are those of time.monotonic().
     """
 
     __slots__ = (
-        "expires", "expiry", "holder", "idle_since", "lent_at", "place", "proven_at", "session", "was_idle",
+        "expires", "expiry", "holder", "idle_since", "lent_at", "opened_at", "place", "proven_at", "session",
+        "was_idle",
     )  # fmt: skip
 
     def __init__(self, session: Session, max_lifetime: float) -> None:
@@ -31,7 +32,8 @@ class PooledSession:
         self.idle_since = 0.0
         self.proven_at = 0.0
         self.was_idle = False
-        self.expires = monotonic() + max_lifetime
+        self.opened_at = monotonic()
+        self.expires = self.opened_at + max_lifetime
         self.expiry = "lifetime"
 
     def expire(self, reason: str) -> None:

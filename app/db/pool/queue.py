@@ -28,6 +28,9 @@ class WaitingQueue:
         self.waiters: deque[Waiter] = deque()
         self.tasks: set[asyncio.Task[Any] | None] = set()
         self._time_out = time_out
+        self._interval = 0.0
+        self._served_at = 0.0
+        self._waited_behind = False
         self._loop = asyncio.get_running_loop()
         self._timer = Timer(self._look_at_deadlines)
 
@@ -56,8 +59,21 @@ class WaitingQueue:
             future = self.waiters.popleft().future
             if not future.done():
                 future.set_result(pooled)
+                self._measure()
                 return True
         return False
+
+    def expected_wait(self) -> float:
+        """Return the seconds that one more waiter would wait, as fast as the last ones were served; 0 if not known."""
+        return len(self.waiters) * self._interval
+
+    def _measure(self) -> None:
+        """Note how long the next waiter waited behind the last one: the mean of about the last twenty."""
+        now = monotonic()
+        if self._waited_behind:
+            self._interval += (now - self._served_at - self._interval) / 20
+        self._served_at = now
+        self._waited_behind = bool(self.waiters)
 
     def fail(self, attempt: int, error: DatabaseUnavailable) -> None:
         """Raise the error in all waiters that came before this attempt to connect."""

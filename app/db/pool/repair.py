@@ -11,14 +11,13 @@ from app.db.pool.attempts import ConnectAttempts
 from app.db.pool.background import BackgroundTasks
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.state import PoolState
+from app.db.pool.switchover import Switchover
 
 _log = logging.getLogger(__name__)
-# A server that stays read only must not have all its sessions opened again for each write that it refuses, in seconds.
-_BETWEEN_REPLACEMENTS = 1.0
 
 
 class Repair:
-    """Decides what a returned session needs, and does it in the background. `server` names the server in the log."""
+    """Decides what a returned session needs, and does it in the background."""
 
     def __init__(
         self,
@@ -26,14 +25,13 @@ class Repair:
         connecting: ConnectAttempts,
         tasks: BackgroundTasks,
         give: Callable[[PooledSession], None],
-        server: str,
+        switchover: Switchover,
     ) -> None:
         self._state = state
         self._connecting = connecting
         self._tasks = tasks
         self._give = give
-        self._server = server
-        self._read_only_until = 0.0
+        self._switchover = switchover
 
     def repair(self, pooled: PooledSession) -> None:
         """Reset a session that was returned, or close it."""
@@ -42,19 +40,17 @@ class Repair:
             self.evict(pooled, "fatal" if session.lost else "dead")
             self._state.suspect_idle()
             return
-        if session.refused_write:
-            pooled.expire("read only")
         if self._state.closing:
             self.evict(pooled, "closing")
         elif monotonic() > pooled.expires:
-            if pooled.expiry == "read only":
-                self._replace_read_only()
             self.evict(pooled, pooled.expiry)
         elif session.beyond_reset:
             self.evict(pooled, "reset")
         else:
             pooled.take_aside()
-            self._work_on(pooled, self._reset(pooled), "reset")
+            refused, session.refused_write = session.refused_write, False
+            waits = refused and self._switchover.begin()
+            self._work_on(pooled, self._place_and_reset(pooled) if waits else self._reset(pooled), "reset")
 
     def evict(self, pooled: PooledSession, reason: str) -> None:
         """Close a session at once and count the reason. A waiter gets another one."""
@@ -90,13 +86,25 @@ class Repair:
             return
         state.counters.pings += 1
         pooled.prove()
-        if pooled.session.is_unfit():
+        if pooled.session.is_read_only_by_accident():
+            await self._switchover.first_answer()
+        if self._switchover.is_misplaced(pooled):
             pooled.expire("read only")
+        elif pooled.session.is_unfit():
+            self._switchover.begin()
         if state.closing or pooled.proven_at > pooled.expires:
             self.repair(pooled)
         elif not state.queue.serve(pooled):
             # Not on top: sessions that were used more recently stay above it.
             insort(state.idle, pooled, key=lambda each: each.idle_since)
+
+    async def _place_and_reset(self, pooled: PooledSession) -> None:
+        """Close a session that refused a write if another server takes writes. Otherwise reset it."""
+        await self._switchover.first_answer()
+        if self._switchover.is_misplaced(pooled):
+            self.evict(pooled, "read only")
+        else:
+            await self._reset(pooled)
 
     async def _reset(self, pooled: PooledSession) -> None:
         """Restore the initial state of a session, or close it if that fails."""
@@ -117,21 +125,10 @@ class Repair:
             # A task that is cancelled before its first step does not run its own error handling.
             error = None if task.cancelled() else task.exception()
             if error is not None:
-                _log.error("a connection of %s is closed after a fault", self._server, exc_info=error)
+                _log.error("a connection of %s is closed after a fault", self._switchover.server, exc_info=error)
             if error is not None or task.cancelled():
                 self._state.discard(pooled, reason)
 
         task = self._tasks.start(work)
         task.add_done_callback(ended)
         return task
-
-    def _replace_read_only(self) -> None:
-        """Replace all sessions that turned out to be read only, but not again and again."""
-        now = monotonic()
-        if now < self._read_only_until:
-            return
-        self._read_only_until = now + _BETWEEN_REPLACEMENTS
-        for pooled in self._state.sessions:
-            if pooled.session.is_read_only_by_accident():
-                pooled.expire("read only")
-        self._state.suspect_idle()

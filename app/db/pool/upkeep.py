@@ -65,13 +65,18 @@ class Upkeep:
                 repair.evict(pooled, "idle")
 
     def refill(self) -> None:
-        """Open sessions up to min_size, and for the waiters. After a failed attempt, open only one, after a pause."""
+        """Open sessions up to min_size, and for the waiters. After a failed attempt, open only one, after a pause.
+
+        Tasks that wait while there is no session at all do not wait for that pause.
+        """
         connecting = self._pool.connecting
-        if monotonic() < connecting.retry_at:
+        if monotonic() < connecting.retry_at and not self._is_urgent():
             return
         kept = self._pool.options.min_size - len(self._state.sessions)
         missing = max(kept, len(self._state.queue.waiters)) - connecting.pending
         for _ in range(missing if connecting.last_error is None else min(missing, 1)):
+            if not connecting.pace.allows(connecting.pending):
+                return
             connecting.begin()
 
     async def test_silent(self) -> None:
@@ -93,8 +98,14 @@ class Upkeep:
 
     def _pause(self) -> float:
         """Return the seconds until the next look."""
-        until_retry = self._pool.connecting.retry_at - monotonic()
+        connecting = self._pool.connecting
+        if self._state.queue.waiters and connecting.have_room() and (seconds := connecting.pace.seconds()):
+            return min(seconds, self._interval)
+        until_retry = connecting.retry_at - monotonic()
         return min(until_retry, self._interval) if until_retry > 0 else self._interval
+
+    def _is_urgent(self) -> bool:
+        return bool(self._state.queue.waiters) and not self._state.sessions
 
     def _is_spare(self) -> bool:
         return len(self._state.sessions) > self._pool.options.min_size

@@ -1,0 +1,86 @@
+"""How fast a pool connects: a server that comes back, or is full, meets a few of its clients at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from app.db import Database, DatabaseUnavailable
+from app.db.pool.pace import Pace
+from tests.db.pools import get_number, pool, until
+from tests.network import Network
+
+
+class Timed(Network):
+    """A network that notes when each connection was accepted; while `is_away` it closes each at once."""
+
+    is_away = False
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.moments: list[float] = []
+
+    async def _accept(self, *stream: Any) -> None:
+        self.moments.append(monotonic())
+        if self.is_away:
+            stream[1].transport.abort()
+        else:
+            await super()._accept(*stream)
+
+
+def most_within_a_second(moments: list[float]) -> int:
+    return max(sum(begin <= each < begin + 0.95 for each in moments) for begin in moments)
+
+
+async def test_no_more_than_the_rate_are_opened_within_a_second(database_url: str) -> None:
+    async with Timed(database_url) as network, pool(network.dsn, max_size=12, connect_rate=4) as db:
+        await asyncio.gather(*(hold(db) for _ in range(12)))
+        assert db.statistics().connects == 12
+        assert most_within_a_second(network.moments) <= 4
+
+
+async def hold(db: Database) -> None:
+    async with db.acquire(timeout=30) as connection:
+        await connection.fetchval("select pg_sleep(5)")
+
+
+async def test_min_size_is_reached_at_the_rate(database_url: str) -> None:
+    async with Timed(database_url) as network, pool(network.dsn, min_size=6, max_size=6, connect_rate=4) as db:
+        assert db.statistics().size == 4
+        await until(lambda: db.statistics().size == 6)
+        assert most_within_a_second(network.moments) <= 4
+
+
+async def test_a_server_that_is_away_is_asked_no_more_often_for_many_tasks_than_for_one(database_url: str) -> None:
+    async with Timed(database_url) as network, pool(network.dsn, max_size=3, connect_rate=5) as db:
+        network.is_away = True
+        network.drop()
+        await until(lambda: network.moments[1:])
+
+        async def fail() -> None:
+            for _ in range(3):
+                with pytest.raises(DatabaseUnavailable):
+                    await get_number(db, number=1)
+
+        await asyncio.gather(*(fail() for _ in range(50)))
+        assert most_within_a_second(network.moments) <= 5
+
+
+def test_after_a_failure_there_is_one_attempt_and_with_each_success_there_are_twice_as_many() -> None:
+    pace = Pace(100)
+    assert pace.allows(50)
+    pace.failed()
+    assert pace.allows(0)
+    assert not pace.allows(1)
+    for together in (2, 4, 8):
+        pace.succeeded()
+        assert pace.allows(together - 1)
+        assert not pace.allows(together)
+
+
+async def test_a_rate_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="connect_rate must be at least 1"):
+        Database("postgresql://localhost/x", connect_rate=0)
