@@ -29,6 +29,10 @@ logger = logging.getLogger("app.serve")
 # them slowly looks like one that reads nothing.
 UNSENT_BYTES = 64 * 1024
 
+# uvloop accepts one connection for each listening socket in each round of the event loop, and under load a round takes
+# 10 to 30 ms: clients would wait for many seconds before anybody could serve, or even refuse, them.
+ACCEPTED_AT_ONCE = 8
+
 # New objects, less those that are gone, after which the garbage collector looks for circles among them.
 YOUNG_OBJECTS = 7000
 
@@ -78,7 +82,7 @@ def run(
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
     try:
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, *(listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))])
     except SystemExit:
         if lifespan.failure is None:
             raise

@@ -31,8 +31,8 @@ GRACE = 5.0
 READY = b"ready\n"
 # What all workers together may use: each gets its part, and at least so much.
 SHARED = {
-    "db_pool_size": 1, "db_max_overflow": 0, "db_pool_max_waiting": 1, "db_pool_connect_rate": 1, "http_max_connections": 1,
-    "export_connections": 1, "password_workers": 1,
+    "db_pool_size": 1, "db_max_overflow": 0, "db_pool_max_waiting": 1, "db_pool_connect_rate": 1,
+    "http_max_connections": 1, "export_connections": 1, "password_workers": 1,
 }  # fmt: skip
 
 

@@ -1,0 +1,124 @@
+"""PostgreSQL servers that die, are promoted and follow each other: from the embedded wheel, each on a port of its own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import asyncpg
+
+from app.embedded import programs
+from benchmarks.processes import free_port
+
+# Process kills lose nothing that the kernel has, so that no write need wait for the disk; but each is acknowledged late.
+OPTIONS = {
+    "fsync": "off",
+    "synchronous_commit": "on",
+    "max_connections": "100",
+    "wal_keep_size": "256MB",
+    "hot_standby": "on",
+    "shared_buffers": "32MB",
+}
+USER = "postgres"
+
+
+class Server:
+    """A server with its data in `folder`. Everything here waits until it is done."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.data = folder / name
+        self.port = free_port()
+        self._owner = "nobody" if os.geteuid() == 0 else None
+        self._programs = programs()
+
+    def address(self, database: str = "postgres") -> str:
+        """The URL of a database of this server alone."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    async def create(self) -> None:
+        """Make an empty database cluster and start it."""
+        self._own(self.data.parent)
+        options = ["--username", USER, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+        await self._run("initdb", "-D", self.data, *options)
+        await self.start()
+
+    async def follow(self, primary: "Server") -> None:
+        """Copy the primary and start as its synchronous standby."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        source = f"host=127.0.0.1 port={primary.port} user={USER} application_name=standby"
+        await self._run("pg_basebackup", "-D", self.data, "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        await self.start()
+        await primary.require_standby(on=True)
+
+    async def return_to(self, primary: "Server") -> None:
+        """Start again as a standby of the server that was promoted, after this one was stopped cleanly."""
+        (self.data / "standby.signal").touch()
+        if self._owner:
+            shutil.chown(self.data / "standby.signal", self._owner)
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write("synchronous_standby_names = ''\n")
+            settings.write(
+                f"primary_conninfo = 'host=127.0.0.1 port={primary.port} user={USER} application_name=standby'\n"
+            )
+        await self.start()
+        await primary.require_standby(on=True)
+
+    async def require_standby(self, *, on: bool) -> None:
+        """Acknowledge a commit only when the standby has it, or without it."""
+        names = "*" if on else ""
+        await self.execute(f"alter system set synchronous_standby_names = '{names}'")
+        await self.execute("select pg_reload_conf()")
+        while on and not await self.execute("select 1 from pg_stat_replication where sync_state = 'sync'"):
+            await asyncio.sleep(0.02)
+
+    async def promote(self) -> None:
+        """Make a standby the primary, which waits for no standby."""
+        await self._run("pg_ctl", "promote", "-w", "-D", self.data)
+        await self.require_standby(on=False)
+
+    async def start(self) -> None:
+        """Start, and return when it takes connections."""
+        options = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
+        options += f" -c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories=''"
+        log = str(self.data) + ".log"
+        await self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", options)
+
+    async def stop(self) -> None:
+        """Stop cleanly: what was written reaches the standby first."""
+        await self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data)
+
+    async def kill(self) -> None:
+        """End the server and all its processes by SIGKILL, if it runs."""
+        try:
+            pid = int((self.data / "postmaster.pid").read_text().partition("\n")[0])
+            children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+            for each in (pid, *map(int, children.split())):
+                os.kill(each, signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+    async def execute(self, sql: str, database: str = "postgres") -> object:
+        """Run SQL and return its first value."""
+        connection = await asyncpg.connect(self.address(database), timeout=10)
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
+    def _own(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._owner:
+            shutil.chown(folder, self._owner)
+            for each in (folder, *folder.parents):
+                each.chmod(each.stat().st_mode | 0o011)
+
+    async def _run(self, program: str, *arguments: str | Path) -> None:
+        def run() -> None:
+            subprocess.run(
+                [self._programs / program, *arguments], check=True, cwd="/", user=self._owner, start_new_session=True,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+            )  # fmt: skip
+
+        await asyncio.to_thread(run)

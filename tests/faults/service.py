@@ -1,0 +1,66 @@
+"""The service that is put under load, as a process with short limits."""
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.processes import TIMEOUT, environment
+
+# A request waits at most for a connection, then for a statement; both in seconds.
+SETTINGS = {
+    "SECRET_KEY": "x" * 40,
+    "PORT": "0",
+    "LOG_LEVEL": "error",
+    "DB_STATEMENT_TIMEOUT": "2",
+    "DB_POOL_TIMEOUT": "2",
+    "DB_CONNECT_TIMEOUT": "2",
+    "SHUTDOWN_TIMEOUT": "5",
+}
+
+
+class ServiceProcess:
+    """A service at `address`, one process or several."""
+
+    def __init__(self, process: subprocess.Popen[bytes], address: str) -> None:
+        self.process = process
+        self.address = address
+
+    def workers(self) -> list[int]:
+        """Return the process numbers of the workers."""
+        found = subprocess.run(
+            ["pgrep", "-P", str(self.process.pid), "-f", "app.worker"], capture_output=True, text=True, check=False
+        )
+        return [int(each) for each in found.stdout.split()]
+
+    async def stop(self) -> None:
+        """Stop it by SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(self.process.wait, TIMEOUT)
+
+
+@asynccontextmanager
+async def service(dsn: str, *, workers: int = 1, **settings: str) -> AsyncGenerator[ServiceProcess]:
+    """Migrate the database and serve it during the block."""
+    with TemporaryDirectory(prefix="bindery-faults-") as folder:
+        log = Path(folder) / "log"
+        variables = environment(**{**SETTINGS, "DATABASE_URL": dsn, **settings})
+        command = [sys.executable, "-m", "app", "serve", "--migrate", "--workers", str(workers)]
+        with log.open("wb") as errors:
+            process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=errors)
+        try:
+            assert process.stdout is not None
+            line = (await asyncio.to_thread(process.stdout.readline)).decode()
+            address = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert address, log.read_text()
+            yield ServiceProcess(process, address[0])
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, TIMEOUT)
+            if process.stdout is not None:
+                process.stdout.close()
