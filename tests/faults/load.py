@@ -52,7 +52,7 @@ class Load:
         self.ledger.recovered.append(monotonic() - began)
 
     async def _register(self) -> None:
-        name = f"client{random.getrandbits(48):x}"  # noqa: S311 - no secret
+        name = f"client{random.getrandbits(48):x}"
         user = {"username": name, "email": f"{name}@example.com", "password": "correct horse"}
         answer = await self._client.post("/api/users", json={"user": user})
         self._headers["Authorization"] = f"Token {answer.json()['user']['token']}"

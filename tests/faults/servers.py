@@ -1,4 +1,4 @@
-"""PostgreSQL servers that die, are promoted and follow each other: from the embedded wheel, each on a port of its own."""
+"""PostgreSQL servers that die, are promoted and follow each other: those of the embedded wheel, each on its own port."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import asyncpg
 from app.embedded import programs
 from benchmarks.processes import free_port
 
-# Process kills lose nothing that the kernel has, so that no write need wait for the disk; but each is acknowledged late.
+# A process that is killed loses nothing that the kernel has: no write need wait for the disk.
 OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "on",
@@ -53,17 +53,21 @@ class Server:
         await primary.require_standby(on=True)
 
     async def return_to(self, primary: "Server") -> None:
-        """Start again as a standby of the server that was promoted, after this one was stopped cleanly."""
-        (self.data / "standby.signal").touch()
+        """Start again as a standby of the server that is promoted next, after this one was stopped cleanly."""
+        signal_file = self.data / "standby.signal"
+        signal_file.touch()
         if self._owner:
-            shutil.chown(self.data / "standby.signal", self._owner)
+            shutil.chown(signal_file, self._owner)
+        source = f"host=127.0.0.1 port={primary.port} user={USER} application_name=standby"
         with (self.data / "postgresql.auto.conf").open("a") as settings:
-            settings.write("synchronous_standby_names = ''\n")
-            settings.write(
-                f"primary_conninfo = 'host=127.0.0.1 port={primary.port} user={USER} application_name=standby'\n"
-            )
+            settings.write(f"synchronous_standby_names = ''\nprimary_conninfo = '{source}'\n")
         await self.start()
-        await primary.require_standby(on=True)
+
+    async def remove(self) -> None:
+        """End the server, and delete its data."""
+        await self.kill()
+        shutil.rmtree(self.data, ignore_errors=True)
+        Path(f"{self.data}.log").unlink(missing_ok=True)
 
     async def require_standby(self, *, on: bool) -> None:
         """Acknowledge a commit only when the standby has it, or without it."""

@@ -1,0 +1,206 @@
+"""The kinds of faults. Each is a coroutine function that makes so many rounds of it under load, and fills a ledger."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
+
+import psutil
+
+from tests.faults.ledger import Ledger
+from tests.faults.load import Load
+from tests.faults.servers import Server
+from tests.faults.service import ServiceProcess, service
+from tests.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A folder for `servers`, how many rounds, and the source of chance."""
+
+    folder: Path
+    rounds: int
+    chance: random.Random
+    servers: list[Server]
+
+    def server(self, name: str) -> Server:
+        """Return a server that does not exist yet, and is removed afterwards."""
+        self.servers.append(Server(self.folder, name))
+        return self.servers[-1]
+
+
+Kind = Callable[[Setting, Ledger], Awaitable[str]]
+"""Makes the rounds, and returns the address of the database that is to be audited."""
+
+
+@asynccontextmanager
+async def served(
+    dsn: str, ledger: Ledger, chance: random.Random, *, workers: int = 1, **settings: str
+) -> AsyncGenerator[tuple[ServiceProcess, Load]]:
+    """Serve the database under load during the block."""
+    async with service(dsn, workers=workers, **settings) as process:
+        load = Load(process.address, ledger, chance)
+        async with load.running():
+            await load.until_stored(monotonic())
+            ledger.recovered.clear()
+            yield process, load
+
+
+async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -> str:
+    """PostgreSQL and all its processes are killed, and start again half a second later at most."""
+    server = setting.server("killed")
+    await server.create()
+    async with served(server.address(), ledger, setting.chance, workers=workers) as (_, load):
+        for _ in range(setting.rounds):
+            await asyncio.sleep(setting.chance.uniform(0.1, 0.5))
+            await server.kill()
+            await asyncio.sleep(setting.chance.uniform(0, 0.5))
+            await server.start()
+            await load.until_stored(monotonic())
+    return server.address()
+
+
+async def killed_server_with_workers(setting: Setting, ledger: Ledger) -> str:
+    """The same, with two processes that serve."""
+    return await killed_server(setting, ledger, workers=2)
+
+
+async def broken_network(setting: Setting, ledger: Ledger) -> str:
+    """Connections to the server break, are refused, or go silent for longer than a statement may take."""
+    server = setting.server("behind")
+    await server.create()
+    async with Network(server.address()) as network, served(network.dsn, ledger, setting.chance) as (_, load):
+        for number in range(setting.rounds):
+            await asyncio.sleep(setting.chance.uniform(0.1, 0.4))
+            if number % 3 == 0:
+                network.drop()
+            elif number % 3 == 1:
+                await network.cut()
+                await asyncio.sleep(setting.chance.uniform(0, 0.5))
+                await network.mend()
+            else:
+                network.hold()
+                await asyncio.sleep(setting.chance.uniform(0.5, 4))
+                # Whatever was held is late by now, and belongs to nobody any more.
+                network.drop()
+            await load.until_stored(monotonic())
+    return server.address()
+
+
+async def lost_commit(setting: Setting, ledger: Ledger) -> str:
+    """Connections break at the moment when a COMMIT was sent."""
+    server = setting.server("commits")
+    await server.create()
+    async with Network(server.address()) as network, served(network.dsn, ledger, setting.chance) as (_, load):
+        for _ in range(setting.rounds):
+            seen = network.statements.count("COMMIT;")
+            began = monotonic()
+            while network.statements.count("COMMIT;") == seen and monotonic() - began < 2:
+                await asyncio.sleep(0)
+            network.drop()
+            await load.until_stored(monotonic())
+    return server.address()
+
+
+async def cancelled_requests(setting: Setting, ledger: Ledger) -> str:
+    """Clients go away at any moment of their requests, a thousand in each round. Nothing may be left of them."""
+    server = setting.server("cancelled")
+    await server.create()
+    async with served(server.address(), ledger, setting.chance) as (process, load):
+        for _ in range(setting.rounds):
+            for _ in range(20):
+                await asyncio.gather(*(_go_away(process.address, setting.chance) for _ in range(50)))
+            await load.until_stored(monotonic())
+    left = await server.execute("select count(*) from pg_stat_activity where application_name = 'bindery'")
+    if left:
+        ledger.wrong.append(f"{left} sessions are left after the service ended")
+    return server.address()
+
+
+async def _go_away(address: str, chance: random.Random) -> None:
+    url = urlsplit(address)
+    _, writer = await asyncio.open_connection(url.hostname, url.port)
+    path = chance.choice(("/api/articles", "/api/tags", "/api/articles/export"))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await asyncio.sleep(chance.uniform(0, 0.03))
+    writer.transport.abort()
+
+
+async def failover(setting: Setting, ledger: Ledger) -> str:
+    """The primary is killed and its synchronous standby promoted; then the dead one becomes a standby of it."""
+    primary, standby = setting.server("one"), setting.server("two")
+    await primary.create()
+    await standby.follow(primary)
+    dsn = both(primary, standby) + "?target_session_attrs=read-write"
+    async with served(dsn, ledger, setting.chance) as (_, load):
+        for _ in range(setting.rounds):
+            await asyncio.sleep(setting.chance.uniform(0.2, 0.6))
+            await primary.kill()
+            await asyncio.sleep(setting.chance.uniform(0, 0.3))
+            await standby.promote()
+            await load.until_stored(monotonic())
+            primary, standby = standby, primary
+            await standby.follow(primary)
+    return primary.address()
+
+
+async def switchover(setting: Setting, ledger: Ledger) -> str:
+    """The servers change places. The old primary is there again as a standby before the new one takes writes.
+
+    The address asks for no role, so that the service connects to the old primary again, reads there, and learns by
+    its refusals that it has to look elsewhere.
+    """
+    primary, standby = setting.server("red"), setting.server("blue")
+    await primary.create()
+    await standby.follow(primary)
+    async with served(both(primary, standby), ledger, setting.chance) as (_, load):
+        for _ in range(setting.rounds):
+            await asyncio.sleep(setting.chance.uniform(0.2, 0.6))
+            await primary.stop()
+            await primary.return_to(standby)
+            await asyncio.sleep(setting.chance.uniform(0, 0.5))
+            await standby.promote()
+            await load.until_stored(monotonic())
+            primary, standby = standby, primary
+            await primary.require_standby(on=True)
+    return primary.address()
+
+
+def both(one: Server, two: Server) -> str:
+    """The address of the database on either server."""
+    return one.address().replace(f":{one.port}", f":{one.port},127.0.0.1:{two.port}")
+
+
+async def replaced_workers(setting: Setting, ledger: Ledger) -> str:
+    """The workers are stopped by SIGTERM one after the other, and the service starts others."""
+    server = setting.server("rolling")
+    await server.create()
+    async with served(server.address(), ledger, setting.chance, workers=2) as (process, load):
+        for _ in range(setting.rounds):
+            for pid in process.workers():
+                os.kill(pid, signal.SIGTERM)
+                while psutil.pid_exists(pid) or len(process.workers()) < 2:
+                    await asyncio.sleep(0.02)
+            await load.until_stored(monotonic())
+        refused = {status for status in ledger.statuses if status.startswith("5")}
+        if refused:
+            ledger.wrong.append(f"while workers were replaced there were answers {refused}")
+    return server.address()
+
+
+KINDS: dict[str, Kind] = {
+    "server killed": killed_server,
+    "server killed, 2 workers": killed_server_with_workers,
+    "network broken": broken_network,
+    "cut at COMMIT": lost_commit,
+    "requests cancelled": cancelled_requests,
+    "failover": failover,
+    "switchover": switchover,
+    "workers replaced": replaced_workers,
+}
