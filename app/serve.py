@@ -81,14 +81,16 @@ def run(
     server = _Server(_config(lifespan, settings, admission), on_start or (lambda: print(line, flush=True)), on_stop)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, server.handle_exit)
-    try:
-        server.run(sockets=[listener, *(listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))])
-    except SystemExit:
-        if lifespan.failure is None:
-            raise
-        raise ServiceError(f"the service could not start: {lifespan.failure}") from None
-    finally:
-        listener.close()
+    with ExitStack() as sockets:
+        listeners = [listener, *(listener.dup() for _ in range(1, ACCEPTED_AT_ONCE))]
+        for each in listeners:
+            sockets.enter_context(each)
+        try:
+            server.run(sockets=listeners)
+        except SystemExit:
+            if lifespan.failure is None:
+                raise
+            raise ServiceError(f"the service could not start: {lifespan.failure}") from None
 
 
 def freeze_garbage() -> None:

@@ -12,6 +12,7 @@ from threading import Event
 from tests.processes import LISTENING, started
 
 CLIENTS = 80
+BUSY_CLIENTS = 4
 # A service each of whose requests holds the event loop for 20 ms, as a round under load does.
 BUSY = """
 import time
@@ -33,33 +34,35 @@ run(Starlette(routes=[Route("/busy", busy), Route("/idle", idle)]), bind("127.0.
 
 
 def test_many_clients_at_once_are_accepted_in_a_few_rounds_of_the_event_loop(tmp_path: Path) -> None:
-    rounds, stop = 0, Event()
+    answered, stop = 0, Event()
 
     def keep_busy(port: int) -> None:
-        nonlocal rounds
+        nonlocal answered
         connection = HTTPConnection("127.0.0.1", port, timeout=20)
         while not stop.is_set():
             connection.request("GET", "/busy")
             assert connection.getresponse().read() == b"busy"
-            rounds += 1
+            answered += 1
         connection.close()
 
     with started([sys.executable, "-c", BUSY], folder=tmp_path) as service, ThreadPoolExecutor() as pool:
         assert service.stdout is not None
         [address] = re.findall(LISTENING, service.stdout.readline())
         port = int(address.rpartition(":")[2])
-        busy = pool.submit(keep_busy, port)
+        busy = [pool.submit(keep_busy, port) for _ in range(BUSY_CLIENTS)]
         try:
             others = [HTTPConnection("127.0.0.1", port, timeout=20) for _ in range(CLIENTS)]
-            began = rounds
+            began = answered
             for other in others:
                 other.request("GET", "/idle")
             for other in others:
                 assert other.getresponse().read() == b"idle"
                 other.close()
-            needed = rounds - began
+            needed = answered - began
         finally:
             stop.set()
-        busy.result()
+        for each in busy:
+            each.result()
 
-    assert needed < CLIENTS / 2
+    # In each round at least one of them is answered, and most often all.
+    assert needed < CLIENTS

@@ -1,13 +1,14 @@
-"""PostgreSQL servers that die, are promoted and follow each other: those of the embedded wheel, each on its own port."""
+"""PostgreSQL servers that die, are promoted and follow each other: the embedded one, each on a port of its own."""
 
 import asyncio
 import os
 import shutil
-import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 from app.embedded import programs
 from benchmarks.processes import free_port
@@ -96,12 +97,15 @@ class Server:
     async def kill(self) -> None:
         """End the server and all its processes by SIGKILL, if it runs."""
         try:
-            pid = int((self.data / "postmaster.pid").read_text().partition("\n")[0])
-            children = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
-            for each in (pid, *map(int, children.split())):
-                os.kill(each, signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
+            main = psutil.Process(int((self.data / "postmaster.pid").read_text().partition("\n")[0]))
+            processes = [main, *main.children()]
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        # As long as one of them is there, the data cannot be used again.
+        await asyncio.to_thread(psutil.wait_procs, processes, 10)
 
     async def execute(self, sql: str, database: str = "postgres") -> object:
         """Run SQL and return its first value."""
