@@ -24,6 +24,7 @@ from app.settings import Settings
 logger = logging.getLogger("app.workers")
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REPLACING = signal.SIGUSR1
 # Seconds between the ends of two workers that cannot start, doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 # Seconds beyond SHUTDOWN_TIMEOUT after which a worker that has not ended is killed.
@@ -39,8 +40,9 @@ SHARED = {
 def run_workers(listener: socket.socket, settings: Settings, count: int, *, reloads: bool) -> None:
     """Serve the bound socket in `count` processes until SIGINT, SIGTERM or SIGHUP; a second signal hurries them.
 
-    Raises ServiceError when a worker cannot start at first, with the worker's own message. Later a worker that ended
-    is replaced, after a pause that grows while no new one can start.
+    SIGUSR1 replaces the workers one after the other, while the others serve. Raises ServiceError when a worker cannot
+    start at first, with the worker's own message. Later a worker that ended is replaced, after a pause that grows while
+    no new one can start.
     """
     Supervisor(listener, settings, count, reloads=reloads).run()
 
@@ -63,7 +65,10 @@ class Slot(NamedTuple):
 
 
 class Worker:
-    """One process. `ready` is true once it serves; `said` is what it wrote to its status pipe so far."""
+    """One process. `ready` is true once it serves; `said` is what it wrote to its status pipe so far.
+
+    At the moment `kill_at`, by time.monotonic(), it is killed; `is_replaced` says that it is to end for a new one.
+    """
 
     def __init__(self, listener: socket.socket, slot: Slot, settings: dict[str, str], *, reloads: bool) -> None:
         self.status, theirs = os.pipe()
@@ -78,6 +83,8 @@ class Worker:
         os.close(lifeline)
         self.ready = False
         self.said = b""
+        self.kill_at = float("inf")
+        self.is_replaced = False
 
     def read(self) -> bool:
         """Read from the status pipe. Return False at its end: the worker has ended."""
@@ -85,6 +92,11 @@ class Worker:
         self.said += data
         self.ready = self.ready or self.said.startswith(READY)
         return bool(data)
+
+    def stop(self, within: float) -> None:
+        """Ask it to end, and have it killed after so many seconds."""
+        self.kill_at = time.monotonic() + within
+        self.process.terminate()
 
     def close(self) -> None:
         """Wait for the end of the process."""
@@ -109,7 +121,7 @@ class Supervisor:
         self._signals = 0
         self._announced = False
         self._failure: str | None = None
-        self._kill_at: float | None = None
+        self._outdated: list[int] = []
 
     def run(self) -> None:
         """Run until a signal, or until a worker cannot start at first."""
@@ -134,18 +146,19 @@ class Supervisor:
             elif key.data is None:
                 self._heed(os.read(key.fd, 64))
         self._announce()
+        self._replace_next()
         now = time.monotonic()
-        if self._kill_at is not None and now >= self._kill_at:
-            self._kill_at = None
-            for worker in self._workers.values():
+        for worker in self._workers.values():
+            if now >= worker.kill_at:
+                worker.kill_at = float("inf")
                 worker.process.kill()
         for number in [number for number, due in self._due.items() if now >= due and not self._stops()]:
             del self._due[number]
             self._start(number)
 
     def _timeout(self) -> float | None:
-        moments = [*self._due.values(), *([] if self._kill_at is None else [self._kill_at])]
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
+        first = min([*self._due.values(), *(worker.kill_at for worker in self._workers.values())], default=float("inf"))
+        return max(0.0, first - time.monotonic()) if first < float("inf") else None
 
     def _start(self, number: int) -> None:
         settings = {**of_embedded(self._settings), **share(self._settings, self._count, number)}
@@ -159,6 +172,9 @@ class Supervisor:
         worker.close()
         if self._stops():
             return
+        if worker.is_replaced:
+            self._due[number] = time.monotonic()
+            return
         reason = worker.said.removeprefix(READY).decode(errors="replace").strip() or describe(worker.process.returncode)
         if not self._announced:
             self._failure = reason
@@ -168,8 +184,20 @@ class Supervisor:
         logger.error("worker %d ended: %s; a new one starts in %g s", worker.process.pid, reason, self._pause)
         self._due[number] = time.monotonic() + self._pause
 
+    def _all_serve(self) -> bool:
+        return len(self._workers) == self._count and all(worker.ready for worker in self._workers.values())
+
+    def _replace_next(self) -> None:
+        """Stop the next worker that is to be replaced, once all serve. Two at once would share a place on the board."""
+        if self._outdated and self._all_serve() and not self._stops():
+            worker = self._workers[self._outdated.pop(0)]
+            if not worker.is_replaced:
+                worker.is_replaced = True
+                logger.info("worker %d is replaced, and %d are left to be", worker.process.pid, len(self._outdated))
+                worker.stop(self._settings.shutdown_timeout + GRACE)
+
     def _announce(self) -> None:
-        if not self._announced and len(self._workers) == self._count and all(w.ready for w in self._workers.values()):
+        if not self._announced and self._all_serve():
             self._announced = True
             print(listening_line(self._listener, self._settings.environment_name, self._count), flush=True)
 
@@ -178,20 +206,22 @@ class Supervisor:
             if number in STOPPING:
                 self._signals += 1
                 self._stop()
+            elif number == REPLACING:
+                self._outdated = list(range(self._count))
 
     def _stop(self) -> None:
-        self._kill_at = time.monotonic() + self._settings.shutdown_timeout + GRACE
         for worker in self._workers.values():
-            worker.process.terminate()
+            worker.stop(self._settings.shutdown_timeout + GRACE)
 
     @contextmanager
     def _signals_wake(self) -> Generator[None]:
-        """Make the signals that stop the service readable, each as a byte."""
+        """Make the signals that stop the service or replace its workers readable, each as a byte."""
         theirs, ours = socket.socketpair()
         ours.setblocking(False)
         self._selector.register(theirs, selectors.EVENT_READ)
         # One that was ignored, as by nohup, stays so.
-        before = {each: signal.getsignal(each) for each in STOPPING if signal.getsignal(each) is not signal.SIG_IGN}
+        heeded = (*STOPPING, REPLACING)
+        before = {each: signal.getsignal(each) for each in heeded if signal.getsignal(each) is not signal.SIG_IGN}
         wakeup = signal.set_wakeup_fd(ours.fileno())
         for each in before:
             signal.signal(each, _noted)

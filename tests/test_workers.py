@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +95,32 @@ def test_a_worker_that_crashes_is_replaced_and_the_others_serve_on(database_url:
 
     assert (code, output) == (0, "")
     assert events(errors) == [f"worker {victim.pid} ended: it was ended by SIGKILL; a new one starts in 1 s"]
+
+
+def test_a_signal_replaces_the_workers_one_after_the_other_and_every_request_is_answered(database_url: str) -> None:
+    def ask(address: str) -> list[int]:
+        statuses: list[int] = []
+        with httpx2.Client(base_url=address, timeout=TIMEOUT) as client:
+            while not replaced.is_set():
+                with contextlib.suppress(httpx2.RemoteProtocolError, httpx2.ReadError):
+                    # An idle connection closed while the request was on its way: the client asks again.
+                    statuses.append(client.get("/api/tags").status_code)
+        return statuses
+
+    replaced = threading.Event()
+    with workers(database_url) as (process, address), ThreadPoolExecutor(4) as pool:
+        before = {child.pid for child in children(process)}
+        asking = [pool.submit(ask, address) for _ in range(4)]
+        try:
+            process.send_signal(signal.SIGUSR1)
+            until(lambda: not before & {child.pid for child in children(process)})
+            until(lambda: len(children(process)) == 2)
+        finally:
+            replaced.set()
+        statuses = [status for each in asking for status in each.result()]
+        assert end(process, signal.SIGTERM) == (0, "", "")
+
+    assert set(statuses) == {200}
 
 
 def test_workers_end_when_their_parent_is_killed(database_url: str) -> None:
