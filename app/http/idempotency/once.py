@@ -130,7 +130,7 @@ def _why_not_kept(response: Response) -> str | None:
         return "the answer is a stream"
     names = {name for name, _ in response.raw_headers}
     if b"set-cookie" in names or "no-store" in response.headers.get("cache-control", ""):
-        return "the answer is not for storing"
+        return "the answer must not be stored"
     if len(response.body) > LONGEST_ANSWER:
         return f"the answer is longer than {LONGEST_ANSWER} bytes"
     return None
