@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,9 @@ from app.http.operations import Operation
 from app.http.requests import database, read_object
 from app.http.responses import json_response
 from app.http.watch import Watch
+from app.main import create_app
 from app.repositories import idempotency
+from app.settings import Settings
 
 HEADERS = {"Authorization": "Token 7", "Idempotency-Key": "a"}
 
@@ -186,3 +189,23 @@ async def test_a_key_has_one_answer_even_without_the_lock(db: Database) -> None:
 
     with pytest.raises(Conflict, match="Idempotency-Key"):
         await idempotency.create_answer(db, **answer)
+
+
+async def test_the_service_forgets_keys_after_their_lifetime(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, hours in (("old", 25), ("young", 23)):
+        await db.execute(
+            "insert into idempotency_keys (user_id, key, fingerprint, status, headers, body, created_at)"
+            " values (7, $1, sha256(''), 200, '', '', now() - make_interval(hours => $2))",
+            key,
+            hours,
+        )
+    monkeypatch.setattr("app.main.FORGET_EVERY", 0.01)
+    app = create_app(settings)
+
+    async with app.router.lifespan_context(app), asyncio.timeout(30):
+        while await keys(db) == 2:
+            await asyncio.sleep(0.01)
+
+    assert await db.fetchval("select key from idempotency_keys") == "young"
