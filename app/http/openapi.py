@@ -46,6 +46,7 @@ LINK: Schema = {
     "description": 'Where the list goes on, `<…?cursor=…>; rel="next"`; absent on the last page.',
     "schema": {"type": "string"},
 }
+# Without an example: the docs page would send it each time, and a key is for one request.
 IDEMPOTENCY_KEY: Schema = {
     "name": HEADER,
     "in": "header",
@@ -53,7 +54,6 @@ IDEMPOTENCY_KEY: Schema = {
     "description": "A new text for each request, such as a UUID, in double quotes or without. A client that got no"
     " answer repeats the request with the same key: it is done once, and answered as the first time.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY + 2},
-    "example": '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
 }
 REPLAYED: Schema = {
     "description": "`true` where the answer is that of an earlier request with the same Idempotency-Key.",

@@ -7,11 +7,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
 
 from app.db import Database
 from app.http.idempotency.once import LONGEST_ANSWER
 from app.repositories import idempotency
-from tests.documented import outcome
+from tests.documented import fields_at_fault, outcome
 from tests.handlers.people import Person
 
 KEY = '"8e03978e-40d5-43e8-bc93-6894a57f9324"'
@@ -220,3 +221,35 @@ async def test_an_origin_of_a_browser_changes_nothing(ann: Person, db: Database)
     assert again.headers["access-control-allow-origin"] == "*"
     assert REPLAYED in again.headers["access-control-expose-headers"].lower()
     assert len(await titles(db)) == 1
+
+
+async def test_a_server_that_takes_no_writes_leaves_no_key(ann: Person, db: Database, app: Starlette) -> None:
+    read_only = "set transaction_read_only = off; alter database {} set default_transaction_read_only = {}"
+    name = await db.fetchval("select quote_ident(current_database())")
+    await db.execute(read_only.format(name, "on"))
+    pool: Database = app.state.database
+    pool.retire_connections()
+    async with asyncio.timeout(30):
+        while (await pool.fetchval("show transaction_read_only")) == "off":
+            await asyncio.sleep(0.01)
+
+    refused = await send(ann, "/api/articles", NEW)
+
+    assert fields_at_fault(refused) == (503, {"database"})
+    assert "retry-after" in refused.headers
+    await db.execute(read_only.format(name, "off"))
+    async with asyncio.timeout(30):
+        while (answer := await send(ann, "/api/articles", NEW)).status_code == 503:
+            await asyncio.sleep(0.01)
+    assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
+    assert await titles(db) == ["Dragons"]
+
+
+async def test_a_crash_after_the_write_leaves_neither_write_nor_key(ann: Person, db: Database) -> None:
+    await db.execute("alter table idempotency_keys add constraint crash check (status <> 201)")
+
+    assert (await send(ann, "/api/articles", NEW)).status_code == 500
+    assert (await titles(db), await keys(db)) == ([], 0)
+
+    await db.execute("alter table idempotency_keys drop constraint crash")
+    assert (await send(ann, "/api/articles", NEW)).status_code == 201
