@@ -23,12 +23,13 @@ from app.http.admission import Admission
 from app.http.docs import docs_routes
 from app.http.endpoints import Service
 from app.http.health import HealthChecks
+from app.http.idempotency.once import Once
 from app.http.openapi import openapi_document
 from app.http.operations import Operation
 from app.http.requests import VerifyToken
 from app.http.streaming import Exports
 from app.migration_files import migration_ids
-from app.repositories import all_queries, health
+from app.repositories import all_queries, health, idempotency
 from app.security import InvalidToken, Tokens
 from app.settings import Settings, SettingsError
 from app.telemetry import Telemetry
@@ -61,7 +62,13 @@ def create_app(settings: Settings, board: Board | None = None) -> Starlette:
         Route("/favicon.ico", favicon),
     ]
     app = Service(
-        operations(), API.answers, cors(settings.cors_origins), others, lifespan=lifespan, watch=telemetry.watch
+        operations(),
+        API.answers,
+        cors(settings.cors_origins),
+        others,
+        lifespan=lifespan,
+        watch=telemetry.watch,
+        once=Once(idempotency.try_lock, idempotency.find_answer, idempotency.create_answer),
     )
     app.state.settings = settings
     app.state.telemetry = telemetry
@@ -148,7 +155,7 @@ def cors(origins: tuple[str, ...]) -> Middleware:
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         # HTTP libraries add headers of their own, and none of them grants a right.
         allow_headers=["*"],
-        expose_headers=["Link", "Retry-After", "X-Request-Id"],
+        expose_headers=["Link", "Retry-After", "X-Request-Id", "Idempotent-Replayed"],
         max_age=3600,
     )
 
@@ -157,7 +164,8 @@ def cors(origins: tuple[str, ...]) -> Middleware:
 async def lifespan(app: Starlette) -> AsyncGenerator[None]:
     """Keep the pool open while the service runs, and what its API needs."""
     async with app.state.database, app.state.telemetry.running(), API.lifespan(app):
-        forgetting = asyncio.create_task(forget_tokens(app.state.database))
+        lifetime = app.state.settings.idempotency_key_lifetime
+        forgetting = asyncio.create_task(forget_tokens(app.state.database, lifetime))
         try:
             yield
         finally:
@@ -165,14 +173,15 @@ async def lifespan(app: Starlette) -> AsyncGenerator[None]:
             await asyncio.gather(forgetting, return_exceptions=True)
 
 
-async def forget_tokens(database: Database) -> None:
-    """Delete the old tokens of `Database.run()` every hour."""
+async def forget_tokens(database: Database, lifetime: float) -> None:
+    """Every hour, delete the old tokens of `Database.run()`, and answers older than `lifetime` seconds."""
     while True:
         await asyncio.sleep(FORGET_EVERY)
         try:
             await database.forget_tokens()
+            await idempotency.forget_answers(database, lifetime=lifetime)
         except BinderyError as error:
-            logger.warning("old tokens stay until the next hour: %s", error)
+            logger.warning("old tokens and answers stay until the next hour: %s", error)
 
 
 @cache

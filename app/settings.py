@@ -136,6 +136,12 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("*",), description="Origins whose pages may call the API, separated by commas; `*`: all."
     )
+    idempotency_key_lifetime: int = Field(
+        default=86_400,
+        ge=1,
+        le=31_536_000,
+        description="Seconds after which an Idempotency-Key and its answer are deleted, within the hour.",
+    )
     max_body_bytes: int = Field(
         default=1_048_576, ge=1, le=1_073_741_824, description="Longest request body, in bytes."
     )

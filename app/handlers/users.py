@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.db import Conflict, Database
+from app.db import Conflict, Executor
 from app.http.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
 from app.http.errors import Conflicts, Invalid, Unauthorized
 from app.http.headers import NO_STORE
@@ -115,7 +115,7 @@ class OneUser(TypedDict):
     user: UserJson
 
 
-async def viewer_exists(db: Database, user_id: int) -> None:
+async def viewer_exists(db: Executor, user_id: int) -> None:
     """Raise NotFound("viewer") when the user with this id no longer exists."""
     await users.get_user(db, user_id=user_id)
 
@@ -143,7 +143,7 @@ def _user_response(user: User, token: str, status: int = 200) -> Response:
 
 @asynccontextmanager
 async def _naming_all_that_is_taken(
-    db: Database, user_id: int | None, username: str | None, email: str | None
+    db: Executor, user_id: int | None, username: str | None, email: str | None
 ) -> AsyncGenerator[None]:
     """Name both fields if both are taken: the server reports only the first violated constraint."""
     try:

@@ -16,6 +16,7 @@ from app.db import WORK, is_server_unfit
 from app.http.disconnect import CancelAbandoned
 from app.http.errors import ANSWERS, AnswerCrashes, Invalid, exception_handlers
 from app.http.headers import NO_SNIFFING, VARIES, SafeHeaders, relative
+from app.http.idempotency.once import Once
 from app.http.operations import Operation, routes
 from app.http.requests import require_viewer
 from app.http.table import Table
@@ -43,6 +44,7 @@ class Service(Starlette):
         *,
         lifespan: Any,
         watch: Watch,
+        once: Once,
     ) -> None:
         super().__init__(
             routes=[*routes(operations), *others],
@@ -53,12 +55,15 @@ class Service(Starlette):
         self._table = Table(operations)
         self._answers = answers
         self._cors = cors
+        self._once = once
         self._watched = Watched(watch, operations, [each.path for each in others if isinstance(each, Route)])
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application that Starlette calls."""
         others = super().build_middleware_stack()
-        return CancelAbandoned(Endpoints(self._table, self._answers, self._cors, others, self._watched))
+        return CancelAbandoned(
+            Endpoints(self._table, self._answers, self._cors, others, self._watched, once=self._once)
+        )
 
 
 class Endpoints:
@@ -67,13 +72,16 @@ class Endpoints:
     `answers` turns exceptions into answers, beside ANSWERS.
     """
 
-    def __init__(self, table: Table, answers: Answers, cors: Middleware, others: ASGIApp, watched: Watched) -> None:
+    def __init__(
+        self, table: Table, answers: Answers, cors: Middleware, others: ASGIApp, watched: Watched, *, once: Once
+    ) -> None:
         self._table = table
         self._answers: Answers = {**ANSWERS, **answers}
         # Only what a page of another origin asks for needs its headers.
         self._cors = cors.cls(self._answer, *cors.args, **cors.kwargs)
         self._others = others
         self._watched = watched
+        self._once = once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,6 +90,8 @@ class Endpoints:
             return
         headers = dict(scope["headers"])
         is_operation = self._table.find(scope)
+        if b"idempotency-key" in headers and is_operation and scope["operation"].takes_key:
+            scope["endpoint"] = self._once.handle
         work = self._watched.begin(scope, headers)
         token = WORK.set(work)
         try:

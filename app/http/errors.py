@@ -60,10 +60,10 @@ class Invalid(RequestError):
 
 
 class TryLater(RequestError):
-    """Nothing was done, and trying again later may succeed: messages by field."""
+    """Trying again later may succeed, and cannot do anything twice: messages by field."""
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(503, {field: [problem]})
+    def __init__(self, field: str, problem: str, status: int = 503) -> None:
+        super().__init__(status, {field: [problem]})
 
 
 class Conflicts(RequestError):

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from app.http.api import Api
 from app.http.bodies import RequestBody
+from app.http.idempotency.key import HEADER, LONGEST_KEY
 from app.http.operations import Operation
 
 Schema = dict[str, Any]
@@ -22,8 +23,15 @@ REFUSALS = {
     413: "The body is too long.",
     422: "A value is not allowed.",
     500: "The service failed; its log says why.",
-    503: "The service cannot answer right now; with `Retry-After` nothing was stored.",
+    503: "The service cannot answer right now; with `Retry-After` repeating it stores nothing twice.",
     504: "It took too long, and nothing was stored.",
+}
+# What the header adds to them, where an operation takes it.
+KEY_REFUSALS = {
+    400: "The Idempotency-Key is malformed.",
+    409: "The request with this Idempotency-Key is not answered yet: repeat it after `Retry-After`.",
+    413: "",
+    422: "The Idempotency-Key was used for another request.",
 }
 ERRORS: Schema = {
     "title": "Errors",
@@ -37,6 +45,19 @@ ERRORS: Schema = {
 LINK: Schema = {
     "description": 'Where the list goes on, `<…?cursor=…>; rel="next"`; absent on the last page.',
     "schema": {"type": "string"},
+}
+# Without an example: the docs page would send it each time, and a key is for one request.
+IDEMPOTENCY_KEY: Schema = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A new text for each request, such as a UUID, in double quotes or without. A client that got no"
+    " answer repeats the request with the same key: it is done once, and answered as the first time.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY + 2},
+}
+REPLAYED: Schema = {
+    "description": "`true` where the answer is that of an earlier request with the same Idempotency-Key.",
+    "schema": {"type": "string", "enum": ["true"]},
 }
 RETRY_AFTER: Schema = {
     "description": "After how many seconds to try again; absent where the change may be stored.",
@@ -99,7 +120,7 @@ def _parameters(operation: Operation, api: Api) -> list[Schema]:
         {"name": each.name, "in": "query", "required": False, "description": each.description, "schema": each.schema}
         for each in operation.query
     ]
-    return in_path + in_query
+    return in_path + in_query + ([IDEMPOTENCY_KEY] if operation.takes_key else [])
 
 
 def _responses(operation: Operation) -> Schema:
@@ -110,10 +131,14 @@ def _responses(operation: Operation) -> Schema:
         answer["content"] |= {other: {"schema": {"type": "string"}} for other in others}
     if any(each.name == "cursor" for each in operation.query):
         answer["headers"] = {"Link": LINK}
+    if operation.takes_key:
+        answer["headers"] = {"Idempotent-Replayed": REPLAYED}
     refusal = _json({"$ref": "#/components/schemas/Errors"})
-    refusals = {str(s): {"description": REFUSALS[s], "content": refusal} for s in _refusals(operation)}
-    if "503" in refusals and operation.tag != "Health":
+    refusals = {str(s): {"description": _refusal(operation, s), "content": refusal} for s in _refusals(operation)}
+    if operation.tag != "Health":
         refusals["503"]["headers"] = {"Retry-After": RETRY_AFTER}
+    if operation.takes_key:
+        refusals["409"]["headers"] = {"Retry-After": RETRY_AFTER}
     if operation.tag == "Health":
         refusals = {status: {**each, "content": answer["content"]} for status, each in refusals.items()}
     return {str(operation.status): answer, **refusals}
@@ -125,7 +150,18 @@ def _refusals(operation: Operation) -> list[int]:
         understood.add(422)
     if operation.tag != "Health":
         understood |= {500, 503, 504}
+    if operation.takes_key:
+        understood |= KEY_REFUSALS.keys()
     return sorted({*operation.refusals, *understood})
+
+
+def _refusal(operation: Operation, status: int) -> str:
+    """Return what the status says of this operation."""
+    if not operation.takes_key or status not in KEY_REFUSALS:
+        return REFUSALS[status]
+    # 409 and 400 have no other reason where the operation does not declare them.
+    usual = REFUSALS[status] if status in {413, 422, *operation.refusals} else ""
+    return f"{usual} {KEY_REFUSALS[status]}".strip()
 
 
 def _json(schema: Schema) -> Schema:

@@ -46,6 +46,11 @@ class Operation:
     """The first one has lines or documents of `answer`; the others are text."""
 
     @property
+    def takes_key(self) -> bool:
+        """Whether clients may repeat it with an Idempotency-Key: what is written belongs to a user."""
+        return self.method == "POST" and self.viewer == "required"
+
+    @property
     def id(self) -> str:
         """The operationId: the handler's name in camel case, `ListNotes`."""
         return "".join(word.title() for word in self.handler.__name__.split("_"))

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
-from app.db import Database
+from app.db import Connection, Database, Executor
 from app.http.bodies import storable, too_long
 from app.http.errors import Invalid, RequestError, Unauthorized
 
 VerifyToken = Callable[[str], int | None]
 """Returns the id of the user that a token was issued to, None for an invalid token."""
-ViewerExists = Callable[[Database, int], Awaitable[object]]
+ViewerExists = Callable[[Executor, int], Awaitable[object]]
 """Raises NotFound("viewer") when the user with this id no longer exists."""
 MAX_BIGINT = 2**63 - 1
 # Longer than any text that identifies a row; a path with a longer one leads nowhere.
@@ -22,8 +22,16 @@ MAX_PATH_TEXT = 320
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
-def database(request: Request) -> Database:
-    """Return the service's database."""
+def database(request: Request) -> Database | Connection:
+    """Return the service's database; for a request with an Idempotency-Key, the connection in its transaction.
+
+    There `transaction()` is a savepoint, without options, and one statement runs at a time.
+    """
+    return request.scope.get("transaction") or request.app.state.database
+
+
+def service_database(request: Request) -> Database:
+    """Return the service's database, outside of any transaction."""
     return request.app.state.database
 
 
@@ -69,7 +77,7 @@ async def require_viewer(request: Request) -> None:
 async def read_object(request: Request) -> dict[str, Any]:
     """Return the JSON object in the body. Raises RequestError with 413 over the size limit, 400 for other content."""
     try:
-        text = (await _read_bytes(request)).decode("utf-8-sig")
+        text = (await read_bytes(request)).decode("utf-8-sig")
         value = json.loads(text, parse_int=_number, parse_constant=_refuse_constant)
     except RecursionError:
         raise RequestError(400, {"body": ["is nested too deeply"]}) from None
@@ -89,7 +97,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """Return the body. Raises RequestError with 413 over the size limit."""
     limit: int = request.app.state.max_body_bytes
     body = bytearray()
     async for chunk in request.stream():

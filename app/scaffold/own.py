@@ -23,9 +23,11 @@ EXAMPLE = (
 )  # fmt: skip
 KIT = (
     "app/handlers/__init__.py", "app/repositories/__init__.py", "app/repositories/health.py", "sql/health.sql",
-    "app/repositories/monitor.py", "sql/monitor.sql",
+    "app/repositories/monitor.py", "sql/monitor.sql", "app/repositories/idempotency.py", "sql/idempotency.sql",
     "migrations/*.create-commit-tokens.sql", "migrations/*.create-commit-tokens.rollback.sql",
+    "migrations/*.create-idempotency-keys.sql", "migrations/*.create-idempotency-keys.rollback.sql",
 )  # fmt: skip
+_KIT_QUERIES = ("health.", "idempotency.", "monitor.")
 _API_LINE = re.compile(r"^from app\.handlers\.(\w+) import API\b.*$", re.MULTILINE)
 
 
@@ -106,6 +108,6 @@ def _writes(root: Path, name: str, main: str) -> Iterator[Change]:
 def _lock(root: Path) -> str:
     """Return the lock file with the statements of the kit only, in the format of `check --lock`."""
     lock = json.loads((root / "sql/lock.json").read_text(encoding="utf-8"))
-    queries = {key: entry for key, entry in lock["queries"].items() if key.startswith(("health.", "monitor."))}
+    queries = {key: entry for key, entry in lock["queries"].items() if key.startswith(_KIT_QUERIES)}
     types = {name: of for name, of in lock["types"].items() if name in json.dumps(queries)}
     return json.dumps({"queries": queries, "types": types}, indent=2, ensure_ascii=False) + "\n"

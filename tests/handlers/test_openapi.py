@@ -197,3 +197,19 @@ async def test_lists_tell_of_their_link_and_refusals_of_their_patience(openapi_d
     for path in ("/api/articles", "/api/articles/feed", "/api/users"):
         assert set(operations["GET", path]["responses"]["200"]["headers"]) == {"Link"}
         assert set(operations["GET", path]["responses"]["503"]["headers"]) == {"Retry-After"}
+
+
+async def test_a_post_with_a_token_documents_its_key(openapi_document: OpenApiDocument) -> None:
+    take_key: set[str] = set()
+    for (_, path), operation in openapi_document.operations().items():
+        headers = [each["name"] for each in operation["parameters"] if each["in"] == "header"]
+        if headers:
+            assert headers == ["Idempotency-Key"], path
+            take_key.add(operation["operationId"])
+            assert {"400", "401", "409", "413", "422"} <= set(operation["responses"])
+            assert set(operation["responses"]["409"]["headers"]) == {"Retry-After"}
+            assert ["Idempotent-Replayed" in each.get("headers", {}) for each in operation["responses"].values()].count(
+                True
+            ) == 1
+
+    assert take_key == {"CreateArticle", "CreateArticleComment", "CreateArticleFavorite", "FollowUserByUsername"}

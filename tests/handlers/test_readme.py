@@ -1,4 +1,4 @@
-"""What the README shows of the example is true: its files, its script and its terminal sessions."""
+"""What the README and docs/http.md show of the example is true: files, a script and terminal sessions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
+
 from tests.processes import ROOT, environment, run, server_folder, started
 
-README = (ROOT / "README.md").read_text()
 ADDRESS = "http://127.0.0.1:8000"
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in this language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    """The fenced blocks of the page in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
 def shown(session: str) -> list[tuple[str, str]]:
@@ -47,8 +48,9 @@ def test_the_script_without_http_runs(database_url: str) -> None:
     assert done.stdout == "User(id=1, username='ann', email='ann@example.com', bio=None, image=None) 1\n"
 
 
-def test_a_stranger_sees_what_the_terminal_sessions_show(tmp_path: Path) -> None:
-    session = next(block for block in blocks("console") if "curl" in block)
+@pytest.mark.parametrize("page", ["README.md", "docs/http.md"])
+def test_a_stranger_sees_what_the_terminal_sessions_show(page: str, tmp_path: Path) -> None:
+    session = next(block for block in blocks("console", page) if "curl" in block)
     with (
         server_folder() as folder,
         started([sys.executable, "-m", "app", "serve"], folder=folder.parent, PORT="0") as service,
@@ -60,8 +62,8 @@ def test_a_stranger_sees_what_the_terminal_sessions_show(tmp_path: Path) -> None
             ["bash", "-c", commands.replace(ADDRESS, address)], capture_output=True, text=True, timeout=60, check=True,
             cwd=tmp_path, env=dict(os.environ),
         )  # fmt: skip
-        with urlopen(f"{address}/docs", timeout=10) as page:
-            assert page.status == 200
+        with urlopen(f"{address}/docs", timeout=10) as docs:
+            assert docs.status == 200
         service.terminate()
         assert service.wait(30) == 0
 

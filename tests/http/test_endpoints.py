@@ -14,10 +14,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount
 
 from app.http.endpoints import Service
+from app.http.idempotency.once import Once
 from app.http.operations import Operation
 from app.http.responses import json_response
 from app.http.table import Table
 from app.http.watch import Watch
+from app.repositories import idempotency
 
 
 async def answer(request: Request) -> Response:
@@ -102,7 +104,9 @@ def test_below_a_prefix_the_path_without_it_counts() -> None:
 @pytest.fixture
 def app() -> Starlette:
     """A service with these operations."""
-    return Service(OPERATIONS, {}, Middleware(CORSMiddleware, allow_origins=["*"]), [], lifespan=None, watch=Watch())
+    cors = Middleware(CORSMiddleware, allow_origins=["*"])
+    once = Once(idempotency.try_lock, idempotency.find_answer, idempotency.create_answer)
+    return Service(OPERATIONS, {}, cors, [], lifespan=None, watch=Watch(), once=once)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Writes that clients may repeat: the header Idempotency-Key."""
