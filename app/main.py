@@ -65,7 +65,10 @@ def create_app(settings: Settings, board: Board | None = None) -> Starlette:
     app.state.settings = settings
     app.state.telemetry = telemetry
     app.state.database = telemetry.database
-    app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
+    previous = settings.secret_key_previous
+    app.state.tokens = Tokens(
+        settings.secret_key.get_secret_value(), settings.token_ttl, previous.get_secret_value() if previous else None
+    )
     app.state.verify_token = token_verifier(app.state.tokens)
     app.state.viewer_exists = API.viewer_exists
     app.state.max_body_bytes = settings.max_body_bytes

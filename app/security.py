@@ -6,9 +6,10 @@ import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 import jwt
 from argon2 import PasswordHasher, extract_parameters
@@ -32,8 +33,9 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _ALGORITHM = "HS256"
 # Ours have at most 165 characters. The limit keeps the parser from long and deeply nested input.
 _MAX_TOKEN_LENGTH = 512
-# `iat` is written, not checked: a token just issued is valid on a server whose clock is a second behind, too.
-_CLAIMS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}
+# `iat` is not compared with the clock: a token just issued is valid on a server whose clock is a second behind, too.
+_CHECKS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}
+_CLAIMS = frozenset({"sub", "iat", "exp"})
 _USER_ID = re.compile("[1-9][0-9]{0,18}")
 _MAX_BIGINT = 2**63 - 1
 # Tokens that are remembered, the oldest forgotten first; each takes about 400 bytes.
@@ -94,20 +96,28 @@ class Passwords:
         return await asyncio.wrap_future(job)
 
 
+class _Verified(NamedTuple):
+    user_id: int
+    expires: float  # seconds since 1970
+    is_current: bool  # signed with the key that signs new ones
+
+
 class Tokens:
     """Issues and verifies access tokens: JWTs, signed by HS256 with `secret_key`, that expire `ttl` seconds later.
+
+    Tokens signed with `previous_key` are valid, too, until they expire; no new one is signed with it.
 
     Raises ValueError for a key under 32 bytes, which could be guessed from any token, and for a `ttl` below 1.
     """
 
-    def __init__(self, secret_key: str, ttl: int) -> None:
-        self._key = secret_key.encode()
+    def __init__(self, secret_key: str, ttl: int, previous_key: str | None = None) -> None:
+        self._keys = [key.encode() for key in (secret_key, previous_key) if key is not None]
         self._ttl = ttl
         # Verified tokens: to verify one again takes 24 us, a look here a fifth of one. Whether the user still exists is
         # asked in every statement.
-        self._known: dict[str, tuple[int, int]] = {}
-        if len(self._key) < MIN_SECRET_KEY_BYTES:
-            raise ValueError(f"the secret key has {len(self._key)} bytes; it needs at least {MIN_SECRET_KEY_BYTES}")
+        self._known: dict[str, _Verified] = {}
+        if (length := min(map(len, self._keys))) < MIN_SECRET_KEY_BYTES:
+            raise ValueError(f"the secret key has {length} bytes; it needs at least {MIN_SECRET_KEY_BYTES}")
         if ttl < 1:
             raise ValueError(f"tokens cannot expire after {ttl} seconds; it takes at least 1")
 
@@ -115,41 +125,53 @@ class Tokens:
         """Return a new token for the user with this id."""
         now = int(time.time())
         claims = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
+        return jwt.encode(claims, self._keys[0], algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
 
     def verify(self, token: str) -> int:
         """Return the id of the user that `token` was issued to. Raises InvalidToken for any other text."""
-        return self._verified(token)[0]
+        return self._verified(token).user_id
 
     def renew(self, token: str | None, user_id: int) -> str:
-        """Return `token` if it is this user's and has half of its time left, else a new one."""
+        """Return `token` if it is this user's, of the present key, and has half of its time left, else a new one."""
         if token is not None:
-            user, expires = self._verified(token)
-            if user == user_id and expires - time.time() > self._ttl / 2:
+            known = self._verified(token)
+            if known.user_id == user_id and known.is_current and known.expires - time.time() > self._ttl / 2:
                 return token
         return self.issue(user_id)
 
-    def _verified(self, token: str) -> tuple[int, int]:
-        """Return the id of the user, and when the token expires, in seconds since 1970."""
+    def _verified(self, token: str) -> _Verified:
         known = self._known.get(token)
         if known is None:
             known = self._decoded(token)
             if len(self._known) >= _MAX_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[token] = known
-        elif known[1] <= time.time():
+        elif known.expires <= time.time():
             del self._known[token]
             raise InvalidToken("the token has expired")
         return known
 
-    def _decoded(self, token: str) -> tuple[int, int]:
+    def _decoded(self, token: str) -> _Verified:
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken("the token is not of the kind issued here")
+        claims, is_current = self._signed(token)
+        if not claims.keys() <= _CLAIMS or type(claims["iat"]) is not int or type(claims["exp"]) is not int:
+            raise InvalidToken("its claims are not those of a token issued here")
+        return _Verified(_user_id(claims["sub"]), claims["exp"], is_current)
+
+    def _signed(self, token: str) -> tuple[Mapping[str, Any], bool]:
+        """Return the claims, and whether they are signed with the key that signs now."""
         try:
-            claims = jwt.decode(token, self._key, [_ALGORITHM], _CLAIMS)  # pyright: ignore[reportUnknownMemberType] - partial types
+            for key in self._keys[:-1]:
+                with suppress(jwt.InvalidSignatureError):
+                    return _decode(token, key), True
+            return _decode(token, self._keys[-1]), len(self._keys) == 1
         except jwt.PyJWTError as error:
             raise InvalidToken(str(error)) from error
-        return _user_id(claims["sub"]), int(claims["exp"])
+
+
+def _decode(token: str, key: bytes) -> Mapping[str, Any]:
+    return jwt.decode(token, key, [_ALGORITHM], _CHECKS)  # pyright: ignore[reportUnknownMemberType] - partial types
 
 
 @functools.cache

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         default=None,
         description="Signs tokens, at least 32 bytes; required with DATABASE_URL, else kept in `.postgres/`.",
     )
+    secret_key_previous: SecretStr | None = Field(
+        default=None,
+        description="The key before, at least 32 bytes: its tokens stay valid until they expire, it signs no new ones.",
+    )
     # No operation of the contract renews or revokes a token: a week is how long a leaked one lives, and how often
     # people must log in again.
     token_ttl: int = Field(
@@ -171,7 +175,7 @@ class Settings(BaseSettings):
             normal_dsn(value.get_secret_value())
         return value
 
-    @field_validator("secret_key", "monitor_token")
+    @field_validator("secret_key", "secret_key_previous", "monitor_token")
     @classmethod
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and (length := len(value.get_secret_value().encode())) < SECRET_KEY_BYTES:

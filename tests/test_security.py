@@ -280,6 +280,45 @@ def test_a_token_longer_than_any_that_is_issued_is_not_even_parsed(tokens: Token
         tokens.verify(signed(claims(padding="x" * 400)))
 
 
+@pytest.mark.parametrize("more", [{"aud": "conduit"}, {"nbf": 1}, {"admin": True}, {"iss": "another service"}])
+def test_a_token_with_a_claim_that_is_never_issued_is_invalid(tokens: Tokens, more: dict[str, object]) -> None:
+    with pytest.raises(InvalidToken):
+        tokens.verify(signed(claims(**more)))
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp"])
+def test_a_token_whose_times_are_no_whole_numbers_is_invalid(tokens: Tokens, claim: str) -> None:
+    soon = int(time.time()) + 60
+    for value in (str(soon), soon + 0.5, True):
+        with pytest.raises(InvalidToken):
+            tokens.verify(signed(claims(**{claim: value})))
+
+
+def test_a_token_of_the_previous_key_is_valid_and_the_next_one_is_of_the_present_key() -> None:
+    old = Tokens("o" * 32, ttl=3600).issue(7)
+    rotated = Tokens(KEY, ttl=3600, previous_key="o" * 32)
+
+    assert [rotated.verify(old), rotated.verify(old)] == [7, 7]
+    for token in (rotated.issue(7), rotated.renew(old, 7)):
+        assert Tokens(KEY, ttl=3600).verify(token) == 7
+        assert rotated.renew(token, 7) == token
+
+
+def test_two_keys_make_nothing_else_valid() -> None:
+    rotated = Tokens(KEY, ttl=3600, previous_key="o" * 32)
+    for key in (KEY, "o" * 32):
+        for wrong in (claims(exp=int(time.time()) - 1), claims(sub="0"), claims(admin=True)):
+            with pytest.raises(InvalidToken):
+                rotated.verify(signed(wrong, key))
+    with pytest.raises(InvalidToken):
+        rotated.verify(signed(claims(), "x" * 32))
+
+
+def test_a_previous_key_that_could_be_guessed_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 bytes; it needs at least 32"):
+        Tokens(KEY, ttl=60, previous_key="short")
+
+
 @pytest.mark.parametrize("expiry", ["soon", None, [], {}, float("inf"), float("nan")])
 def test_a_token_whose_expiry_is_no_time_is_invalid(tokens: Tokens, expiry: object) -> None:
     with pytest.raises(InvalidToken):
