@@ -24,7 +24,7 @@ from app.http.endpoints import Service
 from app.http.health import HealthChecks
 from app.http.openapi import openapi_document
 from app.http.operations import Operation
-from app.http.requests import VerifyToken
+from app.http.requests import VerifyToken, Viewer
 from app.http.streaming import Exports
 from app.migration_files import migration_ids
 from app.repositories import all_queries, health
@@ -86,11 +86,11 @@ def operations() -> list[Operation]:
 
 
 def token_verifier(tokens: Tokens) -> VerifyToken:
-    """Return a function from a token to the id of its user, or None for an invalid token."""
+    """Return a function from a token to the viewer that it was issued to, or None for an invalid token."""
 
-    def verify(token: str) -> int | None:
+    def verify(token: str) -> Viewer | None:
         try:
-            return tokens.verify(token)
+            return Viewer(*tokens.verify(token))
         except InvalidToken:
             return None
 

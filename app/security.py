@@ -35,9 +35,11 @@ _ALGORITHM = "HS256"
 _MAX_TOKEN_LENGTH = 512
 # `iat` is not compared with the clock: a token just issued is valid on a server whose clock is a second behind, too.
 _CHECKS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}
-_CLAIMS = frozenset({"sub", "iat", "exp"})
+# `gen` is the generation, left out if it is 0.
+_CLAIMS = frozenset({"sub", "iat", "exp", "gen"})
 _USER_ID = re.compile("[1-9][0-9]{0,18}")
 _MAX_BIGINT = 2**63 - 1
+_MAX_INTEGER = 2**31 - 1
 # Tokens that are remembered, the oldest forgotten first; each takes about 400 bytes.
 _MAX_KNOWN = 10_000
 
@@ -96,8 +98,15 @@ class Passwords:
         return await asyncio.wrap_future(job)
 
 
+class TokenUser(NamedTuple):
+    """Whom a token was issued to, and in which generation of their tokens."""
+
+    id: int
+    generation: int
+
+
 class _Verified(NamedTuple):
-    user_id: int
+    user: TokenUser
     expires: float  # seconds since 1970
     is_current: bool  # signed with the key that signs new ones
 
@@ -113,31 +122,34 @@ class Tokens:
     def __init__(self, secret_key: str, ttl: int, previous_key: str | None = None) -> None:
         self._keys = [key.encode() for key in (secret_key, previous_key) if key is not None]
         self._ttl = ttl
-        # Verified tokens: to verify one again takes 24 us, a look here a fifth of one. Whether the user still exists is
-        # asked in every statement.
+        # Verified tokens: to verify one again takes 24 us, a look here a fifth of one. Whether the user still exists,
+        # and their tokens were not ended, is asked in every statement.
         self._known: dict[str, _Verified] = {}
         if (length := min(map(len, self._keys))) < MIN_SECRET_KEY_BYTES:
             raise ValueError(f"the secret key has {length} bytes; it needs at least {MIN_SECRET_KEY_BYTES}")
         if ttl < 1:
             raise ValueError(f"tokens cannot expire after {ttl} seconds; it takes at least 1")
 
-    def issue(self, user_id: int) -> str:
-        """Return a new token for the user with this id."""
+    def issue(self, user_id: int, generation: int = 0) -> str:
+        """Return a new token of this generation for the user with this id. A new account's generation is 0."""
         now = int(time.time())
-        claims = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
+        claims: dict[str, object] = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
+        if generation:
+            claims["gen"] = generation
         return jwt.encode(claims, self._keys[0], algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
 
-    def verify(self, token: str) -> int:
-        """Return the id of the user that `token` was issued to. Raises InvalidToken for any other text."""
-        return self._verified(token).user_id
+    def verify(self, token: str) -> TokenUser:
+        """Return whom `token` was issued to. Raises InvalidToken for any other text."""
+        return self._verified(token).user
 
-    def renew(self, token: str | None, user_id: int) -> str:
+    def renew(self, token: str | None, user_id: int, generation: int = 0) -> str:
         """Return `token` if it is this user's, of the present key, and has half of its time left, else a new one."""
         if token is not None:
             known = self._verified(token)
-            if known.user_id == user_id and known.is_current and known.expires - time.time() > self._ttl / 2:
+            is_theirs = known.user == (user_id, generation) and known.is_current
+            if is_theirs and known.expires - time.time() > self._ttl / 2:
                 return token
-        return self.issue(user_id)
+        return self.issue(user_id, generation)
 
     def _verified(self, token: str) -> _Verified:
         known = self._known.get(token)
@@ -157,7 +169,7 @@ class Tokens:
         claims, is_current = self._signed(token)
         if not claims.keys() <= _CLAIMS or type(claims["iat"]) is not int or type(claims["exp"]) is not int:
             raise InvalidToken("its claims are not those of a token issued here")
-        return _Verified(_user_id(claims["sub"]), claims["exp"], is_current)
+        return _Verified(TokenUser(_user_id(claims["sub"]), _generation(claims)), claims["exp"], is_current)
 
     def _signed(self, token: str) -> tuple[Mapping[str, Any], bool]:
         """Return the claims, and whether they are signed with the key that signs now."""
@@ -205,3 +217,10 @@ def _user_id(subject: str) -> int:
     if not _USER_ID.fullmatch(subject) or int(subject) > _MAX_BIGINT:
         raise InvalidToken("its subject is not the id of a user")
     return int(subject)
+
+
+def _generation(claims: Mapping[str, Any]) -> int:
+    generation = claims.get("gen", 0)
+    if type(generation) is not int or not 0 <= generation <= _MAX_INTEGER:
+        raise InvalidToken("its generation is no number of one")
+    return generation
