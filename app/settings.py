@@ -90,6 +90,21 @@ class Settings(BaseSettings):
     password_workers: int = Field(
         default=2, ge=1, le=64, description="Passwords hashed at once; each takes a core and 19 MiB."
     )
+    login_window: int = Field(
+        default=900, ge=1, le=86_400, description="Seconds for which a failed log-in counts; above a limit: 429."
+    )
+    login_failures: int = Field(
+        default=10, ge=1, le=1_000_000, description="Log-ins to an account that may fail from one address."
+    )
+    login_failures_of_address: int = Field(
+        default=300, ge=1, le=1_000_000, description="Log-ins that may fail from one address, to all accounts."
+    )
+    login_failures_of_account: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="Log-ins to an account that may fail from all addresses; where it logged in before, it still may.",
+    )
     environment: Literal["development", "production"] | None = Field(
         default=None,
         description="In development answers tell their times, and repeated statements are warned of; unset:"

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from app.db import Conflict, Database, NotFound
+from app.handlers.logins import limited, succeeded
 from app.http.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
 from app.http.errors import Conflicts, Invalid, Unauthorized
 from app.http.headers import NO_STORE
@@ -170,12 +171,14 @@ async def login(request: Request) -> Response:
     credentials = parse(await read_object(request), "user", LoginUser)
     if len(credentials.email) > MAX_EMAIL or len(credentials.password) > MAX_PASSWORD:
         raise Unauthorized("credentials", "invalid")
-    account = await users.find_account(database(request), email=credentials.email)
-    password_hash = account.password_hash if account else None
-    # Also without an account: an unknown address must take as long to refuse as a wrong password.
-    matches = await _passwords(request).verify(password_hash, credentials.password)
+    async with limited(request, credentials.email):
+        account = await users.find_account(database(request), email=credentials.email)
+        password_hash = account.password_hash if account else None
+        # Also without an account: an unknown address must take as long to refuse as a wrong password.
+        matches = await _passwords(request).verify(password_hash, credentials.password)
     if account is None or not matches:
         raise Unauthorized("credentials", "invalid")
+    await succeeded(request, credentials.email)
     return _user_response(account.user, _tokens(request).issue(account.user.id, account.token_generation))
 
 
@@ -222,7 +225,7 @@ async def end_tokens(request: Request) -> Response:
 _TAG = "User and Authentication"
 operations = [
     Operation(
-        "POST", "/api/users/login", login, _TAG, OneUser, body=("user", LoginUser), refusals=(400, 401, 413, 503)
+        "POST", "/api/users/login", login, _TAG, OneUser, body=("user", LoginUser), refusals=(400, 401, 413, 429, 503)
     ),
     Operation(
         "POST", "/api/users", create_user, _TAG, OneUser, 201, body=("user", NewUser), refusals=(400, 409, 413, 503)

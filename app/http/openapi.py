@@ -21,6 +21,7 @@ REFUSALS = {
     409: "The value is taken.",
     413: "The body is too long.",
     422: "A value is not allowed.",
+    429: "Too many such requests failed; `Retry-After` says when to try again.",
     500: "The service failed; its log says why.",
     503: "The service cannot answer right now; with `Retry-After` nothing was stored.",
     504: "It took too long, and nothing was stored.",
@@ -114,6 +115,8 @@ def _responses(operation: Operation) -> Schema:
     refusals = {str(s): {"description": REFUSALS[s], "content": refusal} for s in _refusals(operation)}
     if "503" in refusals and operation.tag != "Health":
         refusals["503"]["headers"] = {"Retry-After": RETRY_AFTER}
+    if "429" in refusals:
+        refusals["429"]["headers"] = {"Retry-After": RETRY_AFTER}
     if operation.tag == "Health":
         refusals = {status: {**each, "content": answer["content"]} for status, each in refusals.items()}
     return {str(operation.status): answer, **refusals}
