@@ -26,7 +26,7 @@ from app.http.health import HealthChecks
 from app.http.idempotency.once import Once
 from app.http.openapi import openapi_document
 from app.http.operations import Operation
-from app.http.requests import VerifyToken
+from app.http.requests import VerifyToken, Viewer
 from app.http.streaming import Exports
 from app.migration_files import migration_ids
 from app.repositories import all_queries, health, idempotency
@@ -73,7 +73,10 @@ def create_app(settings: Settings, board: Board | None = None) -> Starlette:
     app.state.settings = settings
     app.state.telemetry = telemetry
     app.state.database = telemetry.database
-    app.state.tokens = Tokens(settings.secret_key.get_secret_value(), settings.token_ttl)
+    previous = settings.secret_key_previous
+    app.state.tokens = Tokens(
+        settings.secret_key.get_secret_value(), settings.token_ttl, previous.get_secret_value() if previous else None
+    )
     app.state.verify_token = token_verifier(app.state.tokens)
     app.state.viewer_exists = API.viewer_exists
     app.state.max_body_bytes = settings.max_body_bytes
@@ -94,11 +97,11 @@ def operations() -> list[Operation]:
 
 
 def token_verifier(tokens: Tokens) -> VerifyToken:
-    """Return a function from a token to the id of its user, or None for an invalid token."""
+    """Return a function from a token to the viewer that it was issued to, or None for an invalid token."""
 
-    def verify(token: str) -> int | None:
+    def verify(token: str) -> Viewer | None:
         try:
-            return tokens.verify(token)
+            return Viewer(*tokens.verify(token))
         except InvalidToken:
             return None
 

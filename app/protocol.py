@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.cycle import Answer
+from app.http.headers import SAFE
 from app.http.refusals import REFUSALS
 from app.turning_away import TurningAway, is_short
 
@@ -274,7 +275,7 @@ class HttpProtocol(HttpToolsProtocol):
         headers = [
             *self.server_state.default_headers,
             (b"content-type", b"application/json"),
-            (b"x-content-type-options", b"nosniff"),
+            *SAFE,
             (b"content-length", b"%d" % len(body)),
             (b"connection", b"close"),
         ]

@@ -6,9 +6,10 @@ import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 import jwt
 from argon2 import PasswordHasher, extract_parameters
@@ -32,10 +33,13 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _ALGORITHM = "HS256"
 # Ours have at most 165 characters. The limit keeps the parser from long and deeply nested input.
 _MAX_TOKEN_LENGTH = 512
-# `iat` is written, not checked: a token just issued is valid on a server whose clock is a second behind, too.
-_CLAIMS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}
+# `iat` is not compared with the clock: a token just issued is valid on a server whose clock is a second behind, too.
+_CHECKS: Options = {"require": ["sub", "iat", "exp"], "verify_iat": False}
+# `gen` is the generation, left out if it is 0.
+_CLAIMS = frozenset({"sub", "iat", "exp", "gen"})
 _USER_ID = re.compile("[1-9][0-9]{0,18}")
 _MAX_BIGINT = 2**63 - 1
+_MAX_INTEGER = 2**31 - 1
 # Tokens that are remembered, the oldest forgotten first; each takes about 400 bytes.
 _MAX_KNOWN = 10_000
 
@@ -94,62 +98,92 @@ class Passwords:
         return await asyncio.wrap_future(job)
 
 
+class TokenUser(NamedTuple):
+    """Whom a token was issued to, and in which generation of their tokens."""
+
+    id: int
+    generation: int
+
+
+class _Verified(NamedTuple):
+    user: TokenUser
+    expires: float  # seconds since 1970
+    is_current: bool  # signed with the key that signs new ones
+
+
 class Tokens:
     """Issues and verifies access tokens: JWTs, signed by HS256 with `secret_key`, that expire `ttl` seconds later.
+
+    Tokens signed with `previous_key` are valid, too, until they expire; no new one is signed with it.
 
     Raises ValueError for a key under 32 bytes, which could be guessed from any token, and for a `ttl` below 1.
     """
 
-    def __init__(self, secret_key: str, ttl: int) -> None:
-        self._key = secret_key.encode()
+    def __init__(self, secret_key: str, ttl: int, previous_key: str | None = None) -> None:
+        self._keys = [key.encode() for key in (secret_key, previous_key) if key is not None]
         self._ttl = ttl
-        # Verified tokens: to verify one again takes 24 us, a look here a fifth of one. Whether the user still exists is
-        # asked in every statement.
-        self._known: dict[str, tuple[int, int]] = {}
-        if len(self._key) < MIN_SECRET_KEY_BYTES:
-            raise ValueError(f"the secret key has {len(self._key)} bytes; it needs at least {MIN_SECRET_KEY_BYTES}")
+        # Verified tokens: to verify one again takes 24 us, a look here a fifth of one. Whether the user still exists,
+        # and their tokens were not ended, is asked in every statement.
+        self._known: dict[str, _Verified] = {}
+        if (length := min(map(len, self._keys))) < MIN_SECRET_KEY_BYTES:
+            raise ValueError(f"the secret key has {length} bytes; it needs at least {MIN_SECRET_KEY_BYTES}")
         if ttl < 1:
             raise ValueError(f"tokens cannot expire after {ttl} seconds; it takes at least 1")
 
-    def issue(self, user_id: int) -> str:
-        """Return a new token for the user with this id."""
+    def issue(self, user_id: int, generation: int = 0) -> str:
+        """Return a new token of this generation for the user with this id. A new account's generation is 0."""
         now = int(time.time())
-        claims = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
+        claims: dict[str, object] = {"sub": str(user_id), "iat": now, "exp": now + self._ttl}
+        if generation:
+            claims["gen"] = generation
+        return jwt.encode(claims, self._keys[0], algorithm=_ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - partial types
 
-    def verify(self, token: str) -> int:
-        """Return the id of the user that `token` was issued to. Raises InvalidToken for any other text."""
-        return self._verified(token)[0]
+    def verify(self, token: str) -> TokenUser:
+        """Return whom `token` was issued to. Raises InvalidToken for any other text."""
+        return self._verified(token).user
 
-    def renew(self, token: str | None, user_id: int) -> str:
-        """Return `token` if it is this user's and has half of its time left, else a new one."""
+    def renew(self, token: str | None, user_id: int, generation: int = 0) -> str:
+        """Return `token` if it is this user's, of the present key, and has half of its time left, else a new one."""
         if token is not None:
-            user, expires = self._verified(token)
-            if user == user_id and expires - time.time() > self._ttl / 2:
+            known = self._verified(token)
+            is_theirs = known.user == (user_id, generation) and known.is_current
+            if is_theirs and known.expires - time.time() > self._ttl / 2:
                 return token
-        return self.issue(user_id)
+        return self.issue(user_id, generation)
 
-    def _verified(self, token: str) -> tuple[int, int]:
-        """Return the id of the user, and when the token expires, in seconds since 1970."""
+    def _verified(self, token: str) -> _Verified:
         known = self._known.get(token)
         if known is None:
             known = self._decoded(token)
             if len(self._known) >= _MAX_KNOWN:
                 del self._known[next(iter(self._known))]
             self._known[token] = known
-        elif known[1] <= time.time():
+        elif known.expires <= time.time():
             del self._known[token]
             raise InvalidToken("the token has expired")
         return known
 
-    def _decoded(self, token: str) -> tuple[int, int]:
+    def _decoded(self, token: str) -> _Verified:
         if len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken("the token is not of the kind issued here")
+        claims, is_current = self._signed(token)
+        if not claims.keys() <= _CLAIMS or type(claims["iat"]) is not int or type(claims["exp"]) is not int:
+            raise InvalidToken("its claims are not those of a token issued here")
+        return _Verified(TokenUser(_user_id(claims["sub"]), _generation(claims)), claims["exp"], is_current)
+
+    def _signed(self, token: str) -> tuple[Mapping[str, Any], bool]:
+        """Return the claims, and whether they are signed with the key that signs now."""
         try:
-            claims = jwt.decode(token, self._key, [_ALGORITHM], _CLAIMS)  # pyright: ignore[reportUnknownMemberType] - partial types
+            for key in self._keys[:-1]:
+                with suppress(jwt.InvalidSignatureError):
+                    return _decode(token, key), True
+            return _decode(token, self._keys[-1]), len(self._keys) == 1
         except jwt.PyJWTError as error:
             raise InvalidToken(str(error)) from error
-        return _user_id(claims["sub"]), int(claims["exp"])
+
+
+def _decode(token: str, key: bytes) -> Mapping[str, Any]:
+    return jwt.decode(token, key, [_ALGORITHM], _CHECKS)  # pyright: ignore[reportUnknownMemberType] - partial types
 
 
 @functools.cache
@@ -183,3 +217,10 @@ def _user_id(subject: str) -> int:
     if not _USER_ID.fullmatch(subject) or int(subject) > _MAX_BIGINT:
         raise InvalidToken("its subject is not the id of a user")
     return int(subject)
+
+
+def _generation(claims: Mapping[str, Any]) -> int:
+    generation = claims.get("gen", 0)
+    if type(generation) is not int or not 0 <= generation <= _MAX_INTEGER:
+        raise InvalidToken("its generation is no number of one")
+    return generation

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         default=None,
         description="Signs tokens, at least 32 bytes; required with DATABASE_URL, else kept in `.postgres/`.",
     )
+    secret_key_previous: SecretStr | None = Field(
+        default=None,
+        description="The key before, at least 32 bytes: its tokens stay valid until they expire, it signs no new ones.",
+    )
     # No operation of the contract renews or revokes a token: a week is how long a leaked one lives, and how often
     # people must log in again.
     token_ttl: int = Field(
@@ -88,6 +92,21 @@ class Settings(BaseSettings):
     )
     password_workers: int = Field(
         default=2, ge=1, le=64, description="Passwords hashed at once; each takes a core and 19 MiB."
+    )
+    login_window: int = Field(
+        default=900, ge=1, le=86_400, description="Seconds for which a failed log-in counts; above a limit: 429."
+    )
+    login_failures: int = Field(
+        default=10, ge=1, le=1_000_000, description="Log-ins to an account that may fail from one address."
+    )
+    login_failures_of_address: int = Field(
+        default=300, ge=1, le=1_000_000, description="Log-ins that may fail from one address, to all accounts."
+    )
+    login_failures_of_account: int = Field(
+        default=100,
+        ge=1,
+        le=1_000_000,
+        description="Log-ins to an account that may fail from all addresses; where it logged in before, it still may.",
     )
     environment: Literal["development", "production"] | None = Field(
         default=None,
@@ -186,7 +205,7 @@ class Settings(BaseSettings):
             normal_dsn(value.get_secret_value())
         return value
 
-    @field_validator("secret_key", "monitor_token")
+    @field_validator("secret_key", "secret_key_previous", "monitor_token")
     @classmethod
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and (length := len(value.get_secret_value().encode())) < SECRET_KEY_BYTES:

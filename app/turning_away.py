@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.http.admission import Admission
+from app.http.headers import SAFE, VARIES
 
 # Clients that were refused together must not all come back together, in seconds.
 _RETRY_AFTER = (1, 2, 3)
@@ -14,6 +15,8 @@ _BODY = b'{"errors":{"server":["has too much to do; try again in a moment"]}}'
 _ALWAYS = (b"/health/", b"/monitor", b"/metrics")
 # A longer body costs more to read than a new connection.
 _LONGEST_BODY = 64 * 1024
+
+_ALWAYS_SAID = [b"%s: %s\r\n" % header for header in ((b"content-type", b"application/json"), *SAFE, VARIES)]
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -42,7 +45,7 @@ class TurningAway:
         lines = [
             STATUS_LINE[503],
             *(b"%s: %s\r\n" % header for header in more),
-            b"content-type: application/json\r\nx-content-type-options: nosniff\r\nvary: Origin\r\n",
+            *_ALWAYS_SAID,
             b"content-length: %d\r\nretry-after: %d\r\n" % (len(_BODY), random.choice(_RETRY_AFTER)),  # noqa: S311 - no secret
             *(self._for_pages(value) for name, value in headers if name == b"origin"),
             b"connection: close\r\n\r\n" if closes else b"\r\n",

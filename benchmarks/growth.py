@@ -77,7 +77,14 @@ def reads(db: Database, keys: Keys) -> dict[str, Call]:
 
     def listed(before: int = NEWEST, viewer_id: int | None = None, **filters: str) -> Call:
         page = PageBounds(limit=PAGE, offset=0, before=before)
-        return partial(articles.list_articles, db, filters=Filters(**filters), page=page, viewer_id=viewer_id)
+        return partial(
+            articles.list_articles,
+            db,
+            filters=Filters(**filters),
+            page=page,
+            viewer_id=viewer_id,
+            generation=viewer_id and 0,
+        )
 
     def feed(reader: str, before: int = NEWEST) -> Call:
         return partial(articles.list_feed, db, limit=PAGE, offset=0, before=before, **keys[reader])
@@ -85,12 +92,16 @@ def reads(db: Database, keys: Keys) -> dict[str, Call]:
     author, top_author, fan, top_fan = (keys[name] for name in ("author", "top_author", "fan", "top_fan"))
     tag, top_tag = keys["tag"], keys["top_tag"]
     return {
-        "profile": partial(profiles.get_profile, db, username=keys["user"]["username"], viewer_id=None),
-        "profiles": partial(profiles.list_profiles, db, after=0, limit=PAGE, viewer_id=None),
-        "current user": partial(users.get_user, db, user_id=keys["user"]["user_id"]),
-        "article": partial(articles.get_article, db, slug=keys["article"]["slug"], viewer_id=None),
-        "article with the most favorites": partial(articles.get_article, db, **keys["top_article"], viewer_id=None),
-        "comments": partial(comments.list_comments, db, slug=keys["article"]["slug"], viewer_id=None),
+        "profile": partial(
+            profiles.get_profile, db, username=keys["user"]["username"], viewer_id=None, generation=None
+        ),
+        "profiles": partial(profiles.list_profiles, db, after=0, limit=PAGE, viewer_id=None, generation=None),
+        "current user": partial(users.get_user, db, user_id=keys["user"]["user_id"], generation=0),
+        "article": partial(articles.get_article, db, slug=keys["article"]["slug"], viewer_id=None, generation=None),
+        "article with the most favorites": partial(
+            articles.get_article, db, **keys["top_article"], viewer_id=None, generation=None
+        ),
+        "comments": partial(comments.list_comments, db, slug=keys["article"]["slug"], viewer_id=None, generation=None),
         "tags": partial(tags.get_tags, db),
         "list": listed(),
         "list, by cursor": listed(middle),

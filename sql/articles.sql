@@ -30,7 +30,7 @@ select
     -- include: article_columns
 from articles
 join users as authors on authors.id = articles.author_id
-where known_viewer(:viewer_id) and articles.id = any (array(select page.article_id from page))
+where known_viewer(:viewer_id, :generation) and articles.id = any (array(select page.article_id from page))
 order by articles.id desc
 
 -- name: get_article
@@ -40,20 +40,20 @@ select
     -- include: article_columns
 from articles
 join users as authors on authors.id = articles.author_id
-where known_viewer(:viewer_id) and articles.slug = :slug;
+where known_viewer(:viewer_id, :generation) and articles.slug = :slug;
 
 -- name: get_article_key
 -- The article's id and its author's, for those who ask whether the viewer may touch it.
 select id, author_id
 from articles
-where known_viewer(:viewer_id) and slug = :slug;
+where known_viewer(:viewer_id, :generation) and slug = :slug;
 
 -- name: lock_article
 -- The same, and the article stays as it is until the transaction ends: who changes its tags must see those of whoever
 -- changed them just before.
 select id, author_id
 from articles
-where known_viewer(:viewer_id) and slug = :slug
+where known_viewer(:viewer_id, :generation) and slug = :slug
 for no key update;
 
 -- name: create_article
@@ -69,7 +69,8 @@ select
     articles.body,
     -- include: article_columns
 from articles
-join users as authors on authors.id = articles.author_id;
+join users as authors on authors.id = articles.author_id
+where known_viewer(:viewer_id, :generation);
 
 -- name: update_article
 -- Changes what is not null; its slug.

@@ -29,7 +29,7 @@ select
 from articles
 join comments on comments.article_id = articles.id
 join users as authors on authors.id = comments.author_id
-where known_viewer(:viewer_id) and articles.slug = :slug
+where known_viewer(:viewer_id, :generation) and articles.slug = :slug
 order by comments.id desc;
 
 -- name: get_comment_key
@@ -37,7 +37,7 @@ order by comments.id desc;
 select comments.id, comments.author_id
 from articles
 left join comments on comments.article_id = articles.id and comments.id = :comment_id
-where known_viewer(:viewer_id) and articles.slug = :slug;
+where known_viewer(:viewer_id, :generation) and articles.slug = :slug;
 
 -- name: delete_comment
 delete from comments where id = :comment_id;

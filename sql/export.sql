@@ -17,5 +17,5 @@ select
     authors.username as author
 from articles
 join users as authors on authors.id = articles.author_id
-where known_viewer(:viewer_id)
+where known_viewer(:viewer_id, :generation)
 order by articles.id;

@@ -7,7 +7,7 @@ with article as (
     select id from articles where articles.slug = :slug
 ), favored as (
     insert into favorites (user_id, article_id)
-    select :viewer_id, article.id from article where known_viewer(:viewer_id)
+    select :viewer_id, article.id from article where known_viewer(:viewer_id, :generation)
     on conflict do nothing
     returning article_id
 ), favorites as (
@@ -23,7 +23,7 @@ select
     -- include: articles.article_columns
 from articles
 join users as authors on authors.id = articles.author_id
-where known_viewer(:viewer_id) and articles.slug = :slug;
+where known_viewer(:viewer_id, :generation) and articles.slug = :slug;
 
 -- name: unfavorite
 -- The article, not favored now; undoing what was not done does nothing. One statement, as above.
@@ -46,7 +46,7 @@ select
     -- include: articles.article_columns
 from articles
 join users as authors on authors.id = articles.author_id
-where known_viewer(:viewer_id) and articles.slug = :slug;
+where known_viewer(:viewer_id, :generation) and articles.slug = :slug;
 
 -- name: copy_favorites
 -- Many favorites at once.

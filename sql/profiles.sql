@@ -16,7 +16,7 @@ exists (
 select
     -- include: author_columns
 from users as authors
-where known_viewer(:viewer_id) and authors.username = :username;
+where known_viewer(:viewer_id, :generation) and authors.username = :username;
 
 -- name: list_profiles
 -- Profiles in the order of registration, after the one with this key.
@@ -24,7 +24,7 @@ select
     authors.id as key,
     -- include: author_columns
 from users as authors
-where known_viewer(:viewer_id) and authors.id > :after
+where known_viewer(:viewer_id, :generation) and authors.id > :after
 order by authors.id
 limit :limit;
 
@@ -41,7 +41,7 @@ with followed as (
 select
     -- include: author_columns
 from users as authors
-where known_viewer(:viewer_id) and authors.username = :username;
+where known_viewer(:viewer_id, :generation) and authors.username = :username;
 
 -- name: unfollow
 -- The profile, not followed now; unfollowing someone who is not followed does nothing. One statement, as above: no row
@@ -55,7 +55,7 @@ with unfollowed as (
 select
     -- include: author_columns
 from users as authors
-where known_viewer(:viewer_id) and authors.username = :username;
+where known_viewer(:viewer_id, :generation) and authors.username = :username;
 
 -- name: copy_follows
 -- Many follows at once.

@@ -10,16 +10,16 @@ returning id, username, email, bio, image;
 -- The account with this e-mail address, however it is written, and the hash of its password. Addresses that were the same
 -- before such were refused differ in more than capitals: of those it is the one that is meant.
 select id as "user.id", username as "user.username", email as "user.email", bio as "user.bio", image as "user.image",
-       password_hash
+       password_hash, token_generation
 from users
 where (folded(email) = folded(:email) and not email_twin) or (lower(email) = lower(:email) and email_twin)
 limit 1;
 
 -- name: get_user
--- The account with this id.
+-- The account with this id, while a token of this generation is good.
 select id, username, email, bio, image
 from users
-where id = :user_id;
+where id = :user_id and token_generation = :generation;
 
 -- name: update_user
 -- Changes what is given: null leaves a name, address or password alone; bio and image may become null, so a flag says
@@ -31,8 +31,14 @@ set username = coalesce(:username, username),
     bio = case when :sets_bio then :bio else bio end,
     image = case when :sets_image then :image else image end,
     updated_at = now()
-where id = :user_id
+where id = :user_id and token_generation = :generation
 returning id, username, email, bio, image;
+
+-- name: end_tokens
+-- Ends every token that the account has, the one that asks for it too.
+update users
+set token_generation = token_generation + 1
+where id = :user_id and token_generation = :generation;
 
 -- name: get_taken
 -- Which of this name and this address another account has, but for those that the account with this id has already; null

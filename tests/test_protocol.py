@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from app.http.admission import Admission
+from app.http.headers import SAFE
 from app.protocol import LINGER, LONGEST_PIPELINE, HttpProtocol, Limits
 from app.serve import bind
 from app.turning_away import TurningAway
@@ -247,6 +248,14 @@ async def test_what_is_no_request_is_refused_in_the_usual_form_and_ends_the_conn
     assert await client.answer() == (400, {"request": ["is not valid HTTP"]})
     assert await client.rest() == b""
     assert not any("smuggled" in each for each in service.echo.asked)
+
+
+async def test_a_refusal_is_as_safe_in_a_browser_as_any_answer(service: Service) -> None:
+    client = await service.connect()
+    await client.send(b"GET / HTTP/2.0\r\n\r\n")
+    head, _, _ = (await client.rest()).partition(b"\r\n\r\n")
+
+    assert [head.count(b"%s: %s" % header) for header in SAFE] == [1, 1, 1]
 
 
 async def test_a_refused_client_that_goes_on_sending_still_sees_why(service: Service) -> None:

@@ -225,7 +225,7 @@ async def test_closing_ends_the_threads(gate: Gate) -> None:
 
 @pytest.mark.parametrize("user_id", [1, 42, 2**63 - 1])
 def test_a_token_says_whose_it_is(tokens: Tokens, user_id: int) -> None:
-    assert tokens.verify(tokens.issue(user_id)) == user_id
+    assert tokens.verify(tokens.issue(user_id)).id == user_id
 
 
 def test_a_token_carries_the_user_its_issue_and_its_expiry_and_nothing_else(tokens: Tokens) -> None:
@@ -235,7 +235,7 @@ def test_a_token_carries_the_user_its_issue_and_its_expiry_and_nothing_else(toke
 
 
 def test_a_token_issued_by_a_clock_ahead_of_ours_is_valid(tokens: Tokens) -> None:
-    assert tokens.verify(signed(claims(iat=int(time.time()) + 30))) == 1
+    assert tokens.verify(signed(claims(iat=int(time.time()) + 30))).id == 1
 
 
 def test_an_expired_token_is_invalid(tokens: Tokens) -> None:
@@ -278,6 +278,57 @@ def test_a_token_without_one_of_its_claims_is_invalid(tokens: Tokens, missing: s
 def test_a_token_longer_than_any_that_is_issued_is_not_even_parsed(tokens: Tokens) -> None:
     with pytest.raises(InvalidToken, match="not of the kind"):
         tokens.verify(signed(claims(padding="x" * 400)))
+
+
+def test_a_token_says_in_which_generation_it_was_issued(tokens: Tokens) -> None:
+    assert tokens.verify(tokens.issue(7)) == (7, 0)
+    assert tokens.verify(tokens.issue(7, 2)) == (7, 2)
+    assert tokens.verify(tokens.renew(tokens.issue(7, 1), 7, 2)) == (7, 2)
+
+
+@pytest.mark.parametrize("generation", [-1, "1", 1.0, True, None, [], 2**31, 10**30])
+def test_a_token_whose_generation_is_none_is_invalid(tokens: Tokens, generation: object) -> None:
+    with pytest.raises(InvalidToken):
+        tokens.verify(signed(claims(gen=generation)))
+
+
+@pytest.mark.parametrize("more", [{"aud": "conduit"}, {"nbf": 1}, {"admin": True}, {"iss": "another service"}])
+def test_a_token_with_a_claim_that_is_never_issued_is_invalid(tokens: Tokens, more: dict[str, object]) -> None:
+    with pytest.raises(InvalidToken):
+        tokens.verify(signed(claims(**more)))
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp"])
+def test_a_token_whose_times_are_no_whole_numbers_is_invalid(tokens: Tokens, claim: str) -> None:
+    soon = int(time.time()) + 60
+    for value in (str(soon), soon + 0.5, True):
+        with pytest.raises(InvalidToken):
+            tokens.verify(signed(claims(**{claim: value})))
+
+
+def test_a_token_of_the_previous_key_is_valid_and_the_next_one_is_of_the_present_key() -> None:
+    old = Tokens("o" * 32, ttl=3600).issue(7)
+    rotated = Tokens(KEY, ttl=3600, previous_key="o" * 32)
+
+    assert [rotated.verify(old).id, rotated.verify(old).id] == [7, 7]
+    for token in (rotated.issue(7), rotated.renew(old, 7)):
+        assert Tokens(KEY, ttl=3600).verify(token).id == 7
+        assert rotated.renew(token, 7) == token
+
+
+def test_two_keys_make_nothing_else_valid() -> None:
+    rotated = Tokens(KEY, ttl=3600, previous_key="o" * 32)
+    for key in (KEY, "o" * 32):
+        for wrong in (claims(exp=int(time.time()) - 1), claims(sub="0"), claims(admin=True)):
+            with pytest.raises(InvalidToken):
+                rotated.verify(signed(wrong, key))
+    with pytest.raises(InvalidToken):
+        rotated.verify(signed(claims(), "x" * 32))
+
+
+def test_a_previous_key_that_could_be_guessed_is_refused() -> None:
+    with pytest.raises(ValueError, match="5 bytes; it needs at least 32"):
+        Tokens(KEY, ttl=60, previous_key="short")
 
 
 @pytest.mark.parametrize("expiry", ["soon", None, [], {}, float("inf"), float("nan")])
@@ -340,7 +391,7 @@ def test_a_key_that_could_be_guessed_is_refused_without_being_shown(key: str) ->
 
 
 def test_a_key_is_measured_in_bytes_not_characters() -> None:
-    assert Tokens("é" * 16, ttl=60).verify(Tokens("é" * 16, ttl=60).issue(1)) == 1
+    assert Tokens("é" * 16, ttl=60).verify(Tokens("é" * 16, ttl=60).issue(1)).id == 1
 
 
 @pytest.mark.parametrize("ttl", [0, -1])
@@ -355,7 +406,7 @@ def test_the_key_is_in_no_representation(tokens: Tokens) -> None:
 
 def test_a_token_that_was_verified_before_still_expires(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tokens.issue(7)
-    assert [tokens.verify(token), tokens.verify(token)] == [7, 7]
+    assert [tokens.verify(token).id, tokens.verify(token).id] == [7, 7]
 
     later = time.time() + 3601
     monkeypatch.setattr(time, "time", lambda: later)
@@ -368,7 +419,7 @@ def test_only_so_many_tokens_are_remembered_and_all_stay_valid(tokens: Tokens, m
     monkeypatch.setattr(security, "_MAX_KNOWN", 3)
     issued = [tokens.issue(user) for user in range(1, 10)]
 
-    assert [tokens.verify(token) for token in [*issued, *issued]] == [*range(1, 10), *range(1, 10)]
+    assert [tokens.verify(token).id for token in [*issued, *issued]] == [*range(1, 10), *range(1, 10)]
     assert len(tokens._known) == 3  # pyright: ignore[reportPrivateUsage]
 
 
@@ -382,12 +433,12 @@ def test_an_invalid_token_is_not_remembered(tokens: Tokens) -> None:
 def test_a_token_is_renewed_when_half_of_its_time_is_over(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tokens.issue(7)
     assert tokens.renew(token, 7) == token
-    assert tokens.verify(tokens.renew(token, 8)) == 8
-    assert tokens.verify(tokens.renew(None, 7)) == 7
+    assert tokens.verify(tokens.renew(token, 8)).id == 8
+    assert tokens.verify(tokens.renew(None, 7)).id == 7
 
     later = time.time() + 1801
     monkeypatch.setattr(time, "time", lambda: later)
 
     renewed = tokens.renew(token, 7)
     assert renewed != token
-    assert tokens.verify(renewed) == 7
+    assert tokens.verify(renewed).id == 7

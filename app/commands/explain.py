@@ -32,7 +32,7 @@ def command(name: str | None, values: tuple[str, ...], analyze: bool, lists: boo
     \b
     Examples:
         python -m app explain articles.get_article
-        python -m app explain articles.get_article slug=a-title-1 viewer_id=null --analyze
+        python -m app explain articles.get_article slug=a-title-1 viewer_id=null generation=null --analyze
         python -m app explain --list
     """
     queries = all_queries()

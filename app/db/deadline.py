@@ -1,6 +1,6 @@
 """Optional: a deadline for bound functions.
 
-    article = await articles.get_article(db.within(0.5), slug=slug, viewer_id=None)
+    article = await articles.get_article(db.within(0.5), slug=slug, viewer_id=None, generation=None)
 
 The deadline is an executor, not an argument: the arguments of a bound function are exactly its placeholders. It is a
 moment, not a length of time, so that all statements that run through one executor share what is left.

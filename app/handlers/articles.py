@@ -15,7 +15,7 @@ from app.http.bodies import BLANK, NO_NUL, NOT_BLANK, REQUIRED, RequestBody, par
 from app.http.errors import Forbidden, Invalid
 from app.http.operations import Operation, Parameter
 from app.http.pagination import CURSOR, LIMIT, OFFSET, PageRequest, page_of, page_request
-from app.http.requests import database, path_text, query_text, read_object, user_id, viewer_id
+from app.http.requests import database, optional_viewer, path_text, query_text, read_object, required_viewer
 from app.http.responses import json_response
 from app.repositories import articles
 from app.repositories.articles import Article, ArticleKey, ArticleSummary, Filters, ListedArticle, PageBounds
@@ -116,35 +116,47 @@ def article_response(article: Article, status: int = 200) -> Response:
 
 async def get_articles(request: Request) -> Response:
     """Get articles, newest first."""
-    viewer, page, db = viewer_id(request), page_request(request), database(request)
+    viewer, page, db = optional_viewer(request), page_request(request), database(request)
     author, favorited = (query_text(request, name, MAX_USERNAME) for name in ("author", "favorited"))
     filters = Filters(_tag(request), author, favorited)
-    found = await articles.list_articles(db, filters=filters, page=_page(page), viewer_id=viewer)
+    found = await articles.list_articles(
+        db, filters=filters, page=_page(page), viewer_id=viewer.id, generation=viewer.generation
+    )
     return await _answer(request, page, found, lambda: articles.count_articles(db, filters=filters))
 
 
 async def get_articles_feed(request: Request) -> Response:
     """Get articles by followed authors, newest first."""
-    viewer, page, db = user_id(request), page_request(request), database(request)
+    viewer, page, db = required_viewer(request), page_request(request), database(request)
     asked = _page(page)
-    found = await articles.list_feed(db, limit=asked.limit, offset=asked.offset, before=asked.before, viewer_id=viewer)
-    return await _answer(request, page, found, lambda: articles.count_feed(db, viewer_id=viewer))
+    found = await articles.list_feed(
+        db,
+        limit=asked.limit,
+        offset=asked.offset,
+        before=asked.before,
+        viewer_id=viewer.id,
+        generation=viewer.generation,
+    )
+    return await _answer(request, page, found, lambda: articles.count_feed(db, viewer_id=viewer.id))
 
 
 async def get_article(request: Request) -> Response:
     """Get an article."""
-    viewer, slug = viewer_id(request), path_text(request, "slug")
-    article = await articles.get_article(database(request), slug=slug, viewer_id=viewer)
+    viewer, slug = optional_viewer(request), path_text(request, "slug")
+    article = await articles.get_article(
+        database(request), slug=slug, viewer_id=viewer.id, generation=viewer.generation
+    )
     return article_response(article)
 
 
 async def create_article(request: Request) -> Response:
     """Publish an article."""
-    author = user_id(request)
+    author = required_viewer(request)
     new = parse(await read_object(request), "article", NewArticle)
     article = await articles.create_article(
         database(request),
-        viewer_id=author,
+        viewer_id=author.id,
+        generation=author.generation,
         slug_words=slug_words(new.title),
         title=new.title,
         description=new.description,
@@ -156,11 +168,11 @@ async def create_article(request: Request) -> Response:
 
 async def update_article(request: Request) -> Response:
     """Change an article of the current user."""
-    author, slug = user_id(request), path_text(request, "slug")
+    author, slug = required_viewer(request), path_text(request, "slug")
     body = await read_object(request)
     async with database(request).transaction() as tx:
-        key = await articles.lock_article(tx, slug=slug, viewer_id=author)
-        _require_author(key, author)
+        key = await articles.lock_article(tx, slug=slug, viewer_id=author.id, generation=author.generation)
+        _require_author(key, author.id)
         changes = parse(body, "article", UpdateArticle)
         if changes.model_fields_set:
             slug = await articles.update_article(
@@ -172,16 +184,16 @@ async def update_article(request: Request) -> Response:
                 body=changes.body or None,
                 tags=changes.tag_list if "tag_list" in changes.model_fields_set else None,
             )
-        article = await articles.get_article(tx, slug=slug, viewer_id=author)
+        article = await articles.get_article(tx, slug=slug, viewer_id=author.id, generation=author.generation)
     return article_response(article)
 
 
 async def delete_article(request: Request) -> Response:
     """Delete an article of the current user."""
-    author, slug = user_id(request), path_text(request, "slug")
+    author, slug = required_viewer(request), path_text(request, "slug")
     db = database(request)
-    key = await articles.get_article_key(db, slug=slug, viewer_id=author)
-    _require_author(key, author)
+    key = await articles.get_article_key(db, slug=slug, viewer_id=author.id, generation=author.generation)
+    _require_author(key, author.id)
     await articles.delete_article(db, article_id=key.id)
     return Response(status_code=204)
 

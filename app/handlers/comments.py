@@ -12,7 +12,7 @@ from app.handlers.profiles import ProfileJson, profile_json
 from app.http.bodies import REQUIRED, RequestBody, parse
 from app.http.errors import Forbidden
 from app.http.operations import Operation
-from app.http.requests import database, path_key, path_text, read_object, user_id, viewer_id
+from app.http.requests import database, optional_viewer, path_key, path_text, read_object, required_viewer
 from app.http.responses import json_response
 from app.repositories import articles, comments
 from app.repositories.comments import Comment
@@ -61,35 +61,37 @@ def comment_json(comment: Comment) -> CommentJson:
 
 async def get_article_comments(request: Request) -> Response:
     """Get the comments on an article, newest first."""
-    viewer, slug = viewer_id(request), path_text(request, "slug")
+    viewer, slug = optional_viewer(request), path_text(request, "slug")
     db = database(request)
-    found = await comments.list_comments(db, slug=slug, viewer_id=viewer)
+    found = await comments.list_comments(db, slug=slug, viewer_id=viewer.id, generation=viewer.generation)
     if not found:
-        await articles.get_article_key(db, slug=slug, viewer_id=viewer)
+        await articles.get_article_key(db, slug=slug, viewer_id=viewer.id, generation=viewer.generation)
     answer: ManyComments = {"comments": [comment_json(comment) for comment in found]}
     return json_response(answer)
 
 
 async def create_article_comment(request: Request) -> Response:
     """Comment on an article."""
-    author, slug = user_id(request), path_text(request, "slug")
+    author, slug = required_viewer(request), path_text(request, "slug")
     body = await read_object(request)
     db = database(request)
-    article = await articles.get_article_key(db, slug=slug, viewer_id=author)
+    article = await articles.get_article_key(db, slug=slug, viewer_id=author.id, generation=author.generation)
     new = parse(body, "comment", NewComment)
-    comment = await comments.create_comment(db, article_id=article.id, viewer_id=author, body=new.body)
+    comment = await comments.create_comment(db, article_id=article.id, viewer_id=author.id, body=new.body)
     answer: OneComment = {"comment": comment_json(comment)}
     return json_response(answer, 201)
 
 
 async def delete_article_comment(request: Request) -> Response:
     """Delete a comment of the current user."""
-    viewer, slug, comment_id = user_id(request), path_text(request, "slug"), path_key(request, "id")
+    viewer, slug, comment_id = required_viewer(request), path_text(request, "slug"), path_key(request, "id")
     db = database(request)
-    comment = await comments.get_comment_key(db, slug=slug, comment_id=comment_id, viewer_id=viewer)
+    comment = await comments.get_comment_key(
+        db, slug=slug, comment_id=comment_id, viewer_id=viewer.id, generation=viewer.generation
+    )
     if comment.id is None:
         raise NotFound("comment")
-    if comment.author_id != viewer:
+    if comment.author_id != viewer.id:
         raise Forbidden("comment")
     await comments.delete_comment(db, comment_id=comment.id)
     return Response(status_code=204)

@@ -1,11 +1,13 @@
 """The example: the public RealWorld API, known as Conduit."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
 from app.handlers import articles, comments, export, favorites, profiles, tags, users
+from app.handlers.logins import LoginLimits, forget_attempts
 from app.http.api import Api
 from app.http.errors import busy
 from app.http.requests import MAX_BIGINT
@@ -38,11 +40,22 @@ _PATH_PARAMETERS = {
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncGenerator[None]:
-    """Keep the threads that hash passwords open while the service runs."""
-    app.state.passwords = Passwords(app.state.settings.password_workers)
+    """Keep the threads that hash passwords open while the service runs, and forget old attempts to log in."""
+    settings = app.state.settings
+    app.state.passwords = Passwords(settings.password_workers)
+    app.state.login_limits = LoginLimits(
+        settings.login_window,
+        settings.login_failures,
+        settings.login_failures_of_address,
+        settings.login_failures_of_account,
+        settings.trusted_proxies or (),
+    )
+    forgetting = asyncio.create_task(forget_attempts(app.state.database, settings.login_window))
     try:
         yield
     finally:
+        forgetting.cancel()
+        await asyncio.gather(forgetting, return_exceptions=True)
         app.state.passwords.close()
 
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from app.http.errors import Invalid
 from app.http.operations import Operation, Parameter
-from app.http.requests import database, query_text, require_viewer, user_id
+from app.http.requests import database, query_text, require_viewer, required_viewer
 from app.http.streaming import Export
 from app.repositories import export
 from app.repositories.export import ExportedArticle
@@ -33,13 +33,13 @@ class ExportedArticleJson(TypedDict):
 
 async def export_articles(request: Request) -> Response:
     """Export all articles, oldest first, as lines of JSON or as CSV with a header and tags separated by spaces."""
-    viewer, format_ = user_id(request), query_text(request, "format", 10) or "ndjson"
+    viewer, format_ = required_viewer(request), query_text(request, "format", 10) or "ndjson"
     if format_ not in FORMATS:
         raise Invalid({"format": [f"must be one of {', '.join(FORMATS)}"]})
     if request.method == "HEAD":
         await require_viewer(request)
         return Response(headers={"content-type": FORMATS[format_]})
-    stream = export.stream_articles(database(request), viewer_id=viewer)
+    stream = export.stream_articles(database(request), viewer_id=viewer.id, generation=viewer.generation)
     header, line = _FORMATTERS[format_]
     return Export(request.app.state.exports, stream, header, line, {"content-type": FORMATS[format_]})
 

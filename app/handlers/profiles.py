@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from app.http.operations import Operation
 from app.http.pagination import CURSOR, LIMIT, page_of, page_request
-from app.http.requests import database, path_text, user_id, viewer_id
+from app.http.requests import database, optional_viewer, path_text, required_viewer
 from app.http.responses import json_response
 from app.repositories import profiles
 from app.repositories.profiles import Profile
@@ -45,30 +45,40 @@ def profile_json(profile: Profile) -> ProfileJson:
 
 async def get_profile_by_username(request: Request) -> Response:
     """Get a profile."""
-    viewer, username = viewer_id(request), path_text(request, "username")
-    profile = await profiles.get_profile(database(request), username=username, viewer_id=viewer)
+    viewer, username = optional_viewer(request), path_text(request, "username")
+    profile = await profiles.get_profile(
+        database(request), username=username, viewer_id=viewer.id, generation=viewer.generation
+    )
     return _profile_response(profile.author)
 
 
 async def follow_user_by_username(request: Request) -> Response:
     """Follow a user."""
-    follower, username = user_id(request), path_text(request, "username")
-    profile = await profiles.follow(database(request), username=username, viewer_id=follower)
+    follower, username = required_viewer(request), path_text(request, "username")
+    profile = await profiles.follow(
+        database(request), username=username, viewer_id=follower.id, generation=follower.generation
+    )
     return _profile_response(profile.author)
 
 
 async def unfollow_user_by_username(request: Request) -> Response:
     """Unfollow a user."""
-    follower, username = user_id(request), path_text(request, "username")
-    profile = await profiles.unfollow(database(request), username=username, viewer_id=follower)
+    follower, username = required_viewer(request), path_text(request, "username")
+    profile = await profiles.unfollow(
+        database(request), username=username, viewer_id=follower.id, generation=follower.generation
+    )
     return _profile_response(profile.author)
 
 
 async def get_users(request: Request) -> Response:
     """Get profiles in the order of registration."""
-    viewer, asked = viewer_id(request), page_request(request)
+    viewer, asked = optional_viewer(request), page_request(request)
     found = await profiles.list_profiles(
-        database(request), after=asked.after, limit=asked.rows_to_fetch, viewer_id=viewer
+        database(request),
+        after=asked.after,
+        limit=asked.rows_to_fetch,
+        viewer_id=viewer.id,
+        generation=viewer.generation,
     )
     page = page_of(request, asked, found)
     answer: ManyProfiles = {"users": [profile_json(each.author) for each in page.rows]}

@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import TypedDict
 
-from app.db import Conflict, Executor
+from app.db import Conflict, Executor, NotFound
+from app.handlers.logins import limited, succeeded
 from app.http.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
 from app.http.errors import Conflicts, Invalid, Unauthorized
 from app.http.headers import NO_STORE
 from app.http.operations import Operation
-from app.http.requests import database, read_object, sent_token, user_id
+from app.http.requests import Viewer, database, read_object, required_viewer, sent_token
 from app.http.responses import json_response
 from app.repositories import users
 from app.repositories.users import User
@@ -115,9 +116,9 @@ class OneUser(TypedDict):
     user: UserJson
 
 
-async def viewer_exists(db: Executor, user_id: int) -> None:
-    """Raise NotFound("viewer") when the user with this id no longer exists."""
-    await users.get_user(db, user_id=user_id)
+async def viewer_exists(db: Executor, viewer: Viewer) -> None:
+    """Raise NotFound("viewer") when the user no longer exists, or the tokens of this generation were ended."""
+    await users.get_user(db, user_id=viewer.id, generation=viewer.generation)
 
 
 def _passwords(request: Request) -> Passwords:
@@ -170,35 +171,38 @@ async def login(request: Request) -> Response:
     credentials = parse(await read_object(request), "user", LoginUser)
     if len(credentials.email) > MAX_EMAIL or len(credentials.password) > MAX_PASSWORD:
         raise Unauthorized("credentials", "invalid")
-    account = await users.find_account(database(request), email=credentials.email)
-    password_hash = account.password_hash if account else None
-    # Also without an account: an unknown address must take as long to refuse as a wrong password.
-    matches = await _passwords(request).verify(password_hash, credentials.password)
+    async with limited(request, credentials.email):
+        account = await users.find_account(database(request), email=credentials.email)
+        password_hash = account.password_hash if account else None
+        # Also without an account: an unknown address must take as long to refuse as a wrong password.
+        matches = await _passwords(request).verify(password_hash, credentials.password)
     if account is None or not matches:
         raise Unauthorized("credentials", "invalid")
-    return _user_response(account.user, _tokens(request).issue(account.user.id))
+    await succeeded(request, credentials.email)
+    return _user_response(account.user, _tokens(request).issue(account.user.id, account.token_generation))
 
 
 async def get_current_user(request: Request) -> Response:
     """Get the current user's account."""
-    viewer = user_id(request)
-    user = await users.get_user(database(request), user_id=viewer)
-    return _user_response(user, _tokens(request).renew(sent_token(request), viewer))
+    viewer = required_viewer(request)
+    user = await users.get_user(database(request), user_id=viewer.id, generation=viewer.generation)
+    return _user_response(user, _tokens(request).renew(sent_token(request), *viewer))
 
 
 async def update_current_user(request: Request) -> Response:
     """Change the current user's account."""
-    viewer = user_id(request)
+    viewer = required_viewer(request)
     changes = parse(await read_object(request), "user", UpdateUser)
     given = changes.model_fields_set
     if not given:
         raise Invalid({"user": ["needs at least one field to change"]})
     db, username, email = database(request), changes.username or None, changes.email or None
     password_hash = await _passwords(request).hash(changes.password) if changes.password else None
-    async with _naming_all_that_is_taken(db, viewer, username, email):
+    async with _naming_all_that_is_taken(db, viewer.id, username, email):
         user = await users.update_user(
             db,
-            user_id=viewer,
+            user_id=viewer.id,
+            generation=viewer.generation,
             username=username,
             email=email,
             password_hash=password_hash,
@@ -207,13 +211,21 @@ async def update_current_user(request: Request) -> Response:
             sets_image="image" in given,
             image=changes.image or None,
         )
-    return _user_response(user, _tokens(request).renew(sent_token(request), viewer))
+    return _user_response(user, _tokens(request).renew(sent_token(request), *viewer))
+
+
+async def end_tokens(request: Request) -> Response:
+    """Log out everywhere: end all tokens of the current user's account, the one sent too."""
+    viewer = required_viewer(request)
+    if not await users.end_tokens(database(request), user_id=viewer.id, generation=viewer.generation):
+        raise NotFound("viewer")
+    return Response(status_code=204)
 
 
 _TAG = "User and Authentication"
 operations = [
     Operation(
-        "POST", "/api/users/login", login, _TAG, OneUser, body=("user", LoginUser), refusals=(400, 401, 413, 503)
+        "POST", "/api/users/login", login, _TAG, OneUser, body=("user", LoginUser), refusals=(400, 401, 413, 429, 503)
     ),
     Operation(
         "POST", "/api/users", create_user, _TAG, OneUser, 201, body=("user", NewUser), refusals=(400, 409, 413, 503)
@@ -223,4 +235,6 @@ operations = [
         "PUT", "/api/user", update_current_user, _TAG, OneUser, viewer="required", body=("user", UpdateUser),
         refusals=(400, 409, 413, 503),
     ),
+    # DELETE of what is ended, and no POST of a verb: sent twice by a client that lost the answer, it does no more.
+    Operation("DELETE", "/api/user/tokens", end_tokens, _TAG, status=204, viewer="required"),
 ]  # fmt: skip

@@ -22,7 +22,7 @@ class Api:
 
     `title` is shown on the docs page and `about`, in Markdown, beneath it. `path_parameters` has OpenAPI's description
     of parameters in paths, by name. `answers` turns exceptions of the handlers into answers, beside those of
-    app.http.errors. `viewer_exists` raises NotFound("viewer") when the user of a token no longer exists. `lifespan`
+    app.http.errors. `viewer_exists` raises NotFound("viewer") when a token's user is gone or it was ended. `lifespan`
     opens what the handlers keep on `app.state`, which has the `settings` already.
     """
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.db import WORK, is_server_unfit
 from app.http.disconnect import CancelAbandoned
 from app.http.errors import ANSWERS, AnswerCrashes, Invalid, exception_handlers
-from app.http.headers import NO_SNIFFING, VARIES, SafeHeaders, relative
+from app.http.headers import PRIVATE, SAFE, VARIES, SafeHeaders, absent, relative
 from app.http.idempotency.once import Once
 from app.http.operations import Operation, routes
 from app.http.requests import require_viewer
@@ -116,9 +116,11 @@ class Endpoints:
             response = await self._answer_to(request, error)
         if response.status_code == 201 or response.status_code // 100 == 3:
             response.raw_headers = [relative(name, value) for name, value in response.raw_headers]
-        response.raw_headers += (NO_SNIFFING, *self._watched.headers(scope, response.status_code), *headers)
+        wanted = (*SAFE, PRIVATE) if _has_token(scope) else SAFE
+        response.raw_headers += absent(wanted, response.raw_headers)
+        response.raw_headers += (*self._watched.headers(scope, response.status_code), *headers)
         if isinstance(response, StreamingResponse):
-            await self._stream(response, request, send, NO_SNIFFING, *headers)
+            await self._stream(response, request, send, *wanted, *headers)
         else:
             await response(scope, receive, send)
 
@@ -153,3 +155,7 @@ class Endpoints:
         if kind is Exception and not is_server_unfit(error):
             logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return self._answers[kind](error)
+
+
+def _has_token(scope: Scope) -> bool:
+    return scope["operation"].viewer != "ignored" and any(name == b"authorization" for name, _ in scope["headers"])

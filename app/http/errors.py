@@ -66,6 +66,14 @@ class TryLater(RequestError):
         super().__init__(status, {field: [problem]})
 
 
+class TooManyRequests(RequestError):
+    """Too many were sent: messages by field, and the seconds after which the next may be served."""
+
+    def __init__(self, field: str, problem: str, seconds: int) -> None:
+        super().__init__(429, {field: [problem]})
+        self.seconds = seconds
+
+
 class Conflicts(RequestError):
     """Values are taken, by field."""
 
@@ -131,6 +139,7 @@ def _crashed() -> Response:
 ANSWERS: dict[type[Exception], Callable[[Any], Response]] = {
     RequestError: lambda error: error_response(error.status, error.errors),
     TryLater: lambda error: error_response(error.status, error.errors, RETRY_LATER),
+    TooManyRequests: lambda error: error_response(error.status, error.errors, {"Retry-After": str(error.seconds)}),
     NotFound: _not_found,
     Conflict: lambda error: error_response(409, {error.field: TAKEN}),
     BadArgument: _not_storable,

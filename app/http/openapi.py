@@ -22,6 +22,7 @@ REFUSALS = {
     409: "The value is taken.",
     413: "The body is too long.",
     422: "A value is not allowed.",
+    429: "Too many such requests failed; `Retry-After` says when to try again.",
     500: "The service failed; its log says why.",
     503: "The service cannot answer right now; with `Retry-After` repeating it stores nothing twice.",
     504: "It took too long, and nothing was stored.",
@@ -139,6 +140,8 @@ def _responses(operation: Operation) -> Schema:
         refusals["503"]["headers"] = {"Retry-After": RETRY_AFTER}
     if operation.takes_key:
         refusals["409"]["headers"] = {"Retry-After": RETRY_AFTER}
+    if "429" in refusals:
+        refusals["429"]["headers"] = {"Retry-After": RETRY_AFTER}
     if operation.tag == "Health":
         refusals = {status: {**each, "content": answer["content"]} for status, each in refusals.items()}
     return {str(operation.status): answer, **refusals}

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
@@ -12,10 +12,26 @@ from app.db import Connection, Database, Executor
 from app.http.bodies import storable, too_long
 from app.http.errors import Invalid, RequestError, Unauthorized
 
-VerifyToken = Callable[[str], int | None]
-"""Returns the id of the user that a token was issued to, None for an invalid token."""
-ViewerExists = Callable[[Executor, int], Awaitable[object]]
-"""Raises NotFound("viewer") when the user with this id no longer exists."""
+
+class Viewer(NamedTuple):
+    """The user who asks: their id, and the generation of the token they ask with."""
+
+    id: int
+    generation: int
+
+
+class Stranger(NamedTuple):
+    """Someone who asks without a token."""
+
+    id: None = None
+    generation: None = None
+
+
+VerifyToken = Callable[[str], Viewer | None]
+"""Returns whom a token was issued to, None for an invalid token."""
+ViewerExists = Callable[[Executor, Viewer], Awaitable[object]]
+"""Raises NotFound("viewer") when the user no longer exists, or the tokens of this generation were ended."""
+STRANGER = Stranger()
 MAX_BIGINT = 2**63 - 1
 # Longer than any text that identifies a row; a path with a longer one leads nowhere.
 MAX_PATH_TEXT = 320
@@ -35,24 +51,27 @@ def service_database(request: Request) -> Database:
     return request.app.state.database
 
 
-def user_id(request: Request) -> int:
-    """Return the id of the user who asks. Raises Unauthorized without a token or for an invalid one."""
-    viewer = viewer_id(request)
-    if viewer is None:
+def required_viewer(request: Request) -> Viewer:
+    """Return the user who asks. Raises Unauthorized without a token or for an invalid one.
+
+    Whether the user still exists, and their tokens were not ended, is for the first statement to say.
+    """
+    viewer = optional_viewer(request)
+    if viewer.id is None:
         raise Unauthorized("token", "is missing")
     return viewer
 
 
-def viewer_id(request: Request) -> int | None:
-    """Return the id of the user who asks, None without a token. Raises Unauthorized for an invalid one."""
+def optional_viewer(request: Request) -> Viewer | Stranger:
+    """Return the user who asks, STRANGER without a token. Raises Unauthorized for an invalid one."""
     token = sent_token(request)
     if token is None:
-        return None
+        return STRANGER
     verify: VerifyToken = request.app.state.verify_token
-    user = verify(token)
-    if user is None:
+    viewer = verify(token)
+    if viewer is None:
         raise Unauthorized("token", "is invalid")
-    return user
+    return viewer
 
 
 def sent_token(request: Request) -> str | None:
@@ -67,10 +86,10 @@ def sent_token(request: Request) -> str | None:
 
 
 async def require_viewer(request: Request) -> None:
-    """Raise NotFound("viewer") when the request has the token of a user who no longer exists."""
+    """Raise NotFound("viewer") when the request has the token of a user who no longer exists, or one that was ended."""
     exists: ViewerExists | None = request.app.state.viewer_exists
-    viewer = viewer_id(request)
-    if exists and viewer:
+    viewer = optional_viewer(request)
+    if exists and viewer.id is not None:
         await exists(database(request), viewer)
 
 

@@ -78,6 +78,7 @@ class _Seen(TypedDict):
     offset: int
     before: int
     viewer_id: int | None
+    generation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +96,34 @@ class NewArticle:
 
 
 @queries.bind
-async def get_article(db: Executor, *, slug: str, viewer_id: int | None) -> Article:
+async def get_article(db: Executor, *, slug: str, viewer_id: int | None, generation: int | None) -> Article:
     """Return the article with this slug. Raises NotFound("article") when there is none, or NotFound("viewer")."""
     ...
 
 
 @queries.bind
-async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
+async def get_article_key(db: Executor, *, slug: str, viewer_id: int | None, generation: int | None) -> ArticleKey:
     """Return the ids of the article and its author. Raises NotFound as get_article does."""
     ...
 
 
 @queries.bind
-async def lock_article(db: Executor, *, slug: str, viewer_id: int | None) -> ArticleKey:
+async def lock_article(db: Executor, *, slug: str, viewer_id: int | None, generation: int | None) -> ArticleKey:
     """Return the ids as get_article_key does, and lock the article until the transaction ends."""
     ...
 
 
 @queries.bind
 async def create_article(
-    db: Executor, *, viewer_id: int, slug_words: str, title: str, description: str, body: str, tags: list[str]
+    db: Executor,
+    *,
+    viewer_id: int,
+    generation: int,
+    slug_words: str,
+    title: str,
+    description: str,
+    body: str,
+    tags: list[str],
 ) -> Article:
     """Store and return a new article by the viewer. Raises NotFound("viewer") when they no longer exist."""
     ...
@@ -142,13 +151,13 @@ async def delete_article(db: Executor, *, article_id: int) -> None:
 
 
 async def list_articles(
-    db: Executor, *, filters: Filters, page: PageBounds, viewer_id: int | None
+    db: Executor, *, filters: Filters, page: PageBounds, viewer_id: int | None, generation: int | None
 ) -> list[ListedArticle]:
     """Return a page of the articles that pass the filters, newest first.
 
     A single filter has a statement of its own, with the plan that suits it; combinations share one.
     """
-    at = _Seen(limit=page.limit, offset=page.offset, before=page.before, viewer_id=viewer_id)
+    at = _Seen(limit=page.limit, offset=page.offset, before=page.before, viewer_id=viewer_id, generation=generation)
     match filters:
         case Filters(None, None, None):
             return await list_all_articles(db, **at)
@@ -179,7 +188,7 @@ async def count_articles(db: Executor, *, filters: Filters) -> int:
 
 @queries.bind
 async def list_all_articles(
-    db: Executor, *, limit: int, offset: int, before: int, viewer_id: int | None
+    db: Executor, *, limit: int, offset: int, before: int, viewer_id: int | None, generation: int | None
 ) -> list[ListedArticle]:
     """Return the newest articles."""
     ...
@@ -187,7 +196,7 @@ async def list_all_articles(
 
 @queries.bind
 async def list_articles_by_tag(
-    db: Executor, *, tag: str, limit: int, offset: int, before: int, viewer_id: int | None
+    db: Executor, *, tag: str, limit: int, offset: int, before: int, viewer_id: int | None, generation: int | None
 ) -> list[ListedArticle]:
     """Return the newest articles with the tag."""
     ...
@@ -195,7 +204,7 @@ async def list_articles_by_tag(
 
 @queries.bind
 async def list_articles_by_author(
-    db: Executor, *, author: str, limit: int, offset: int, before: int, viewer_id: int | None
+    db: Executor, *, author: str, limit: int, offset: int, before: int, viewer_id: int | None, generation: int | None
 ) -> list[ListedArticle]:
     """Return the newest articles of the author with this user name."""
     ...
@@ -203,7 +212,14 @@ async def list_articles_by_author(
 
 @queries.bind
 async def list_articles_favorited_by(
-    db: Executor, *, favorited_by: str, limit: int, offset: int, before: int, viewer_id: int | None
+    db: Executor,
+    *,
+    favorited_by: str,
+    limit: int,
+    offset: int,
+    before: int,
+    viewer_id: int | None,
+    generation: int | None,
 ) -> list[ListedArticle]:
     """Return the newest articles that the user with this name favors."""
     ...
@@ -220,13 +236,16 @@ async def list_articles_by_filters(
     offset: int,
     before: int,
     viewer_id: int | None,
+    generation: int | None,
 ) -> list[ListedArticle]:
     """Return the newest articles that pass every filter which is not None."""
     ...
 
 
 @queries.bind
-async def list_feed(db: Executor, *, limit: int, offset: int, before: int, viewer_id: int) -> list[ListedArticle]:
+async def list_feed(
+    db: Executor, *, limit: int, offset: int, before: int, viewer_id: int, generation: int
+) -> list[ListedArticle]:
     """Return the newest articles by authors that the viewer follows."""
     ...
 

@@ -45,13 +45,13 @@ async def create_comment(db: Executor, *, article_id: int, viewer_id: int, body:
 
 
 @queries.bind
-async def list_comments(db: Executor, *, slug: str, viewer_id: int | None) -> list[Comment]:
+async def list_comments(db: Executor, *, slug: str, viewer_id: int | None, generation: int | None) -> list[Comment]:
     """Return the article's comments, newest first; none if there is no article with this slug."""
     ...
 
 
 @queries.bind
-async def get_comment_key(db: Executor, *, slug: str, comment_id: int, viewer_id: int) -> CommentKey:
+async def get_comment_key(db: Executor, *, slug: str, comment_id: int, viewer_id: int, generation: int) -> CommentKey:
     """Return the ids of a comment and its author. Raises NotFound("article") when there is no such article."""
     ...
 

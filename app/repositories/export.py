@@ -29,6 +29,8 @@ class ExportedArticle:
 
 
 @queries.bind
-def stream_articles(db: Executor, *, viewer_id: int) -> AbstractAsyncContextManager[AsyncIterator[ExportedArticle]]:
+def stream_articles(
+    db: Executor, *, viewer_id: int, generation: int
+) -> AbstractAsyncContextManager[AsyncIterator[ExportedArticle]]:
     """Yield every article, oldest first. Raises NotFound("viewer") when the viewer is gone."""
     ...

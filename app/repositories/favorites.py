@@ -20,13 +20,13 @@ queries = Queries(
 
 
 @queries.bind
-async def favorite(db: Executor, *, viewer_id: int, slug: str) -> Article:
+async def favorite(db: Executor, *, viewer_id: int, generation: int, slug: str) -> Article:
     """Favor the article and return it. Raises NotFound("article") when there is none, or NotFound("viewer")."""
     ...
 
 
 @queries.bind
-async def unfavorite(db: Executor, *, viewer_id: int, slug: str) -> Article:
+async def unfavorite(db: Executor, *, viewer_id: int, generation: int, slug: str) -> Article:
     """Stop favoring the article and return it. Raises NotFound as favorite does."""
     ...
 

@@ -43,25 +43,27 @@ class ListedProfile(Seen):
 
 
 @queries.bind
-async def get_profile(db: Executor, *, username: str, viewer_id: int | None) -> Seen:
+async def get_profile(db: Executor, *, username: str, viewer_id: int | None, generation: int | None) -> Seen:
     """Return the profile of `username`. Raises NotFound("profile") when there is none, or NotFound("viewer")."""
     ...
 
 
 @queries.bind
-async def list_profiles(db: Executor, *, after: int, limit: int, viewer_id: int | None) -> list[ListedProfile]:
+async def list_profiles(
+    db: Executor, *, after: int, limit: int, viewer_id: int | None, generation: int | None
+) -> list[ListedProfile]:
     """Return at most `limit` profiles in the order of registration, beginning after the key `after`."""
     ...
 
 
 @queries.bind
-async def follow(db: Executor, *, viewer_id: int, username: str) -> Seen:
+async def follow(db: Executor, *, viewer_id: int, generation: int, username: str) -> Seen:
     """Follow `username` and return the profile. Raises NotFound as get_profile does."""
     ...
 
 
 @queries.bind
-async def unfollow(db: Executor, *, viewer_id: int, username: str) -> Seen:
+async def unfollow(db: Executor, *, viewer_id: int, generation: int, username: str) -> Seen:
     """Stop following `username` and return the profile. Raises NotFound as get_profile does."""
     ...
 

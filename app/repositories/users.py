@@ -32,10 +32,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account and the hash of its password."""
+    """An account, the hash of its password, and the generation of the tokens that it gets now."""
 
     user: User
     password_hash: str
+    token_generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ async def get_taken(db: Executor, *, user_id: int | None, username: str | None, 
 
 
 @queries.bind
-async def get_user(db: Executor, *, user_id: int) -> User:
-    """Return the account with this id. Raises NotFound("viewer") when it no longer exists."""
+async def get_user(db: Executor, *, user_id: int, generation: int) -> User:
+    """Return the account with this id. Raises NotFound("viewer") when it, or this generation of tokens, is gone."""
     ...
 
 
@@ -92,6 +93,7 @@ async def update_user(
     db: Executor,
     *,
     user_id: int,
+    generation: int,
     username: str | None,
     email: str | None,
     password_hash: str | None,
@@ -102,8 +104,14 @@ async def update_user(
 ) -> User:
     """Change and return an account. None changes nothing, except bio and image when `sets_...` is true.
 
-    Raises Conflict("username") or Conflict("email") when one is taken, NotFound("viewer") when the account is gone.
+    Raises Conflict("username") or Conflict("email") when one is taken, NotFound("viewer") as get_user does.
     """
+    ...
+
+
+@queries.bind
+async def end_tokens(db: Executor, *, user_id: int, generation: int) -> int:
+    """End all tokens of the account and return 1; 0 when it, or this generation of tokens, is gone."""
     ...
 
 

@@ -42,15 +42,17 @@ async def _routes(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Rout
         raise ValueError("the database has no articles: python -m app seed fills it")
     token = Tokens(SECRET_KEY, 604_800).issue(viewer["id"])
     page = {"limit": 21, "offset": 0, "before": NEWEST}
-    stranger = {**page, "viewer_id": None}
+    stranger = {**page, "viewer_id": None, "generation": None}
     author, slug = article["username"], article["slug"]
     return [
         Route(
             "profile", f"/api/profiles/{quote(author)}", "profiles.get_profile",
-            {"username": author, "viewer_id": None}, bars={BARE: 0.55, ORM: 14, POOL: 1.4, UNRESET: 1.05},
+            {"username": author, "viewer_id": None, "generation": None},
+            bars={BARE: 0.55, ORM: 14, POOL: 1.4, UNRESET: 1.05},
         ),
         Route(
-            "article", f"/api/articles/{quote(slug)}", "articles.get_article", {"slug": slug, "viewer_id": None},
+            "article", f"/api/articles/{quote(slug)}", "articles.get_article",
+            {"slug": slug, "viewer_id": None, "generation": None},
             bars={BARE: 0.38, ORM: 16, POOL: 1.4, UNRESET: 1.05},
         ),
         Route(
@@ -62,12 +64,13 @@ async def _routes(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Rout
             bars={POOL: 1.1, UNRESET: 1.05},
         ),
         Route(
-            "feed", "/api/articles/feed", "articles.list_feed", {**page, "viewer_id": viewer["id"]}, token,
+            "feed", "/api/articles/feed", "articles.list_feed",
+            {**page, "viewer_id": viewer["id"], "generation": 0}, token,
             bars={POOL: 1.1, UNRESET: 1.05},
         ),
         Route("tags", "/api/tags", "tags.get_tags", {}, bars={BARE: 0.3, POOL: 1.1, UNRESET: 1.05}),
         Route(
-            "current user", "/api/user", "users.get_user", {"user_id": viewer["id"]}, token,
+            "current user", "/api/user", "users.get_user", {"user_id": viewer["id"], "generation": 0}, token,
             bars={POOL: 1.1, UNRESET: 1.05},
         ),
     ]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any
 
 import pytest
 
@@ -23,12 +22,12 @@ class Timed(Network):
         super().__init__(dsn)
         self.moments: list[float] = []
 
-    async def _accept(self, *stream: Any) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.moments.append(monotonic())
         if self.is_away:
-            stream[1].transport.abort()
+            writer.transport.abort()
         else:
-            await super()._accept(*stream)
+            await super()._accept(reader, writer)
 
 
 def most_within_a_second(moments: list[float]) -> int:

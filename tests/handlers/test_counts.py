@@ -69,29 +69,36 @@ class Writer:
 
     async def publish(self) -> None:
         new = await articles.create_article(
-            self.db, viewer_id=self.user, slug_words="a", title="A", description="B", body="C", tags=self.tags()
+            self.db,
+            viewer_id=self.user,
+            generation=0,
+            slug_words="a",
+            title="A",
+            description="B",
+            body="C",
+            tags=self.tags(),
         )
         self.slugs.append(new.slug)
 
     async def retag(self) -> None:
         async with self.db.transaction() as tx:
-            key = await articles.lock_article(tx, slug=self.slug(), viewer_id=self.user)
+            key = await articles.lock_article(tx, slug=self.slug(), viewer_id=self.user, generation=0)
             await articles.update_article(
                 tx, article_id=key.id, slug_words=None, title=None, description=None, body="D", tags=self.tags()
             )
 
     async def favor(self) -> None:
-        seen = await favorites.favorite(self.db, viewer_id=self.user, slug=self.slug())
+        seen = await favorites.favorite(self.db, viewer_id=self.user, generation=0, slug=self.slug())
         assert seen.favorited
         assert seen.favorites_count >= 1
 
     async def unfavor(self) -> None:
-        seen = await favorites.unfavorite(self.db, viewer_id=self.user, slug=self.slug())
+        seen = await favorites.unfavorite(self.db, viewer_id=self.user, generation=0, slug=self.slug())
         assert not seen.favorited
         assert seen.favorites_count >= 0
 
     async def delete(self) -> None:
-        key = await articles.get_article_key(self.db, slug=self.slug(), viewer_id=self.user)
+        key = await articles.get_article_key(self.db, slug=self.slug(), viewer_id=self.user, generation=0)
         await articles.delete_article(self.db, article_id=key.id)
 
 
@@ -151,7 +158,7 @@ async def test_a_tag_that_is_added_while_its_last_article_goes_stays(db: Databas
     async with Database(database_url, min_size=2, max_size=2) as other:
         async with other.transaction() as adding:
             new = {"slug_words": "a", "title": "A", "description": "B", "body": "C", "tags": ["rare"]}
-            await articles.create_article(adding, viewer_id=user, **new)  # pyright: ignore[reportArgumentType]
+            await articles.create_article(adding, viewer_id=user, generation=0, **new)  # pyright: ignore[reportArgumentType]
             removing = asyncio.create_task(first.delete())
             await asyncio.sleep(0.1)
         await removing
@@ -168,7 +175,7 @@ async def test_numbers_that_were_rolled_back_do_not_count(db: Database) -> None:
     with suppress(ZeroDivisionError):
         async with db.transaction() as tx:
             await articles.create_article(
-                tx, viewer_id=user, slug_words="a", title="A", description="B", body="C", tags=["gone"]
+                tx, viewer_id=user, generation=0, slug_words="a", title="A", description="B", body="C", tags=["gone"]
             )
             raise ZeroDivisionError
 
@@ -220,7 +227,7 @@ async def test_whichever_filter_leaves_the_fewest_the_articles_are_those_that_pa
     )  # fmt: skip
 
     page = PageBounds(limit=4, offset=1, before=2**63 - 1)
-    found = await articles.list_articles(db, filters=filters, page=page, viewer_id=None)
+    found = await articles.list_articles(db, filters=filters, page=page, viewer_id=None, generation=None)
 
     titles = [row["title"] for row in expected]
     assert [article.title for article in found] == titles[1:5]
@@ -245,7 +252,7 @@ async def test_who_follows_many_reads_the_same_feed_as_who_follows_few(db: Datab
     )
     expected = await db.fetch("select title from articles where author_id <> $1 order by id desc limit 21", users[0])
 
-    found = await articles.list_feed(db, limit=21, offset=0, before=2**63 - 1, viewer_id=reader)
+    found = await articles.list_feed(db, limit=21, offset=0, before=2**63 - 1, viewer_id=reader, generation=0)
 
     assert [article.title for article in found] == [row["title"] for row in expected]
     assert {article.total for article in found} <= {2 * min(writing, 300)}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 
+from app.main import operations
 from tests.handlers.people import Person
 
 EVIL = {"Host": "evil.example"}
@@ -23,6 +26,50 @@ async def test_a_preflight_and_a_crash_say_it_as_well(client: httpx2.AsyncClient
     asked = {"Origin": "https://front.example", "Access-Control-Request-Method": "GET"}
     for answer in (await client.options("/api/tags", headers=asked), await client.post("/api/users", content=b"{")):
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Token none"}, {"Origin": "https://front.example"}])
+async def test_every_answer_of_every_operation_is_safe_in_a_browser(
+    client: httpx2.AsyncClient, headers: dict[str, str]
+) -> None:
+    for operation in operations():
+        path = operation.path.format(slug="none-1", username="none", id=1)
+        answer = await client.request(operation.method, path, headers=headers)
+        assert_safe(answer)
+        assert answer.headers["content-security-policy"] == POLICY
+
+
+def assert_safe(answer: httpx2.Response) -> None:
+    """Each header once: two policies, or two that differ, are not what either says."""
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"], answer.url
+    assert answer.headers.get_list("referrer-policy") == ["same-origin"], answer.url
+    [policy] = answer.headers.get_list("content-security-policy")
+    assert "default-src 'none'" in policy, answer.url
+    assert "frame-ancestors 'none'" in policy, answer.url
+    assert "strict-transport-security" not in answer.headers
+
+
+async def test_every_answer_of_every_other_route_is_safe_in_a_browser(app: Starlette) -> None:
+    paths = {each.path for each in app.routes if isinstance(each, Route | Mount) and not each.path.startswith("/api")}
+    files = ("/docs/own/no.js", "/docs/swagger-ui/swagger-ui.css", "/docs/swagger-ui/index.html", "/no", "/api/tags/")
+    assert {"/docs", "/monitor", "/metrics", "/openapi.json", "/favicon.ico", "/"} <= paths
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1") as browser:
+        # It ends with its client only; to another host's page it is refused.
+        assert_safe(await browser.get("http://elsewhere.example/monitor/events"))
+        for path in (*paths - {"/monitor/events"}, *files):
+            for method in ("GET", "HEAD", "POST", "OPTIONS"):
+                assert_safe(await browser.request(method, path.format(name="x", pid="1")))
+
+
+async def test_no_cache_keeps_what_is_for_one_viewer(client: httpx2.AsyncClient, ann: Person) -> None:
+    article = await ann.writes()
+    for path in ("/api/articles", "/api/articles/feed", f"/api/articles/{article['slug']}", "/api/articles/export"):
+        assert (await ann.get(path)).headers.get_list("cache-control") == ["no-store"], path
+        assert "cache-control" not in (await client.get("/api/articles")).headers
 
 
 async def test_no_cache_keeps_an_answer_with_a_token(client: httpx2.AsyncClient, ann: Person) -> None:

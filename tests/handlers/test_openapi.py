@@ -150,6 +150,7 @@ async def test_the_document_says_where_a_token_belongs(openapi_document: OpenApi
 NEED_TOKEN = {
     ("GET", "/api/user"),
     ("PUT", "/api/user"),
+    ("DELETE", "/api/user/tokens"),
     ("POST", "/api/profiles/{username}/follow"),
     ("DELETE", "/api/profiles/{username}/follow"),
     ("GET", "/api/articles/feed"),

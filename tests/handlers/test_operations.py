@@ -47,6 +47,7 @@ CONTRACT = [
     Operation("GET", "/api/tags", "GetTags", "ignored"),
 ]
 EXTENSIONS = [
+    Operation("DELETE", "/api/user/tokens", "EndTokens", "required"),
     Operation("GET", "/api/users", "GetUsers", "optional"),
     Operation("GET", "/api/articles/export", "ExportArticles", "required"),
     Operation("GET", "/health/live", "GetLiveness", "ignored"),

@@ -90,7 +90,8 @@ ACCOUNT = {"username": "cleo", "email": "cleo@example.com", "password": "cleo's 
 NEW = {"title": "Dragons", "description": "About", "body": "Text", "tagList": ["a", "b", "c", "d"]}
 WRITES: list[tuple[str, str, Any, int]] = [
     ("POST", "/api/users", {"user": ACCOUNT}, 1),
-    ("POST", "/api/users/login", {"user": ACCOUNT}, 1),
+    # The attempt is counted before the password is looked at, and forgotten after it.
+    ("POST", "/api/users/login", {"user": ACCOUNT}, 3),
     ("PUT", "/api/user", {"user": {"bio": "Text", "password": "another password"}}, 1),
     ("POST", "/api/profiles/ann/follow", None, 1),
     ("DELETE", "/api/profiles/ann/follow", None, 1),
@@ -101,6 +102,7 @@ WRITES: list[tuple[str, str, Any, int]] = [
     ("POST", "/api/articles", {"article": NEW}, 1),
     ("PUT", "/api/articles/{own_slug}", {"article": {**NEW, "title": "More dragons"}}, 5),
     ("DELETE", "/api/articles/{own_slug}", None, 2),
+    ("DELETE", "/api/user/tokens", None, 1),
 ]
 
 

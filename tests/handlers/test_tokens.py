@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import jwt
 import pytest
+from pydantic import SecretStr
 
 from app.db import Database
+from app.main import create_app
 from app.settings import Settings
 from tests.documented import outcome
 from tests.handlers.people import Person
@@ -118,3 +122,31 @@ async def test_a_token_issued_here_expires(ann: Person, settings: Settings, key:
     claims: dict[str, Any] = jwt.decode(ann.token, key, ["HS256"])  # pyright: ignore[reportUnknownMemberType] - as above
 
     assert claims["exp"] - claims["iat"] == settings.token_ttl
+
+
+async def test_a_change_of_the_key_logs_nobody_out(ann: Person, settings: Settings, key: str) -> None:
+    rotated = settings.model_copy(
+        update={
+            "secret_key": SecretStr("the new key of the tests, just as long"),
+            "secret_key_previous": SecretStr(key),
+        }
+    )
+    async with service_on(rotated) as client:
+        answer = await current_user(client, f"Token {ann.token}")
+        renewed = answer.json()["user"]["token"]
+
+    assert answer.status_code == 200
+    async with service_on(rotated.model_copy(update={"secret_key_previous": None})) as client:
+        assert (await current_user(client, f"Token {renewed}")).status_code == 200
+        assert outcome(await current_user(client, f"Token {ann.token}")) == INVALID
+
+
+@asynccontextmanager
+async def service_on(settings: Settings) -> AsyncGenerator[httpx2.AsyncClient]:
+    """A client of another process of the service, with these settings."""
+    app = create_app(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://testserver") as client,
+    ):
+        yield client

@@ -10,7 +10,7 @@ from app.repositories import SQL
 from app.repositories.users import NewAccount
 
 # PostgreSQL fills these: with a default, or from others.
-FILLED = {"id", "created_at", "updated_at", "username_twin", "email_twin"}
+FILLED = {"id", "created_at", "updated_at", "username_twin", "email_twin", "token_generation"}
 
 
 async def columns(db: Database) -> set[str]:

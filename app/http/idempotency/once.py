@@ -24,7 +24,7 @@ from app.http.errors import Invalid, TryLater
 from app.http.idempotency.key import HEADER, fingerprint, sent_key
 from app.http.idempotency.store import CreateAnswer, FindAnswer, Kept, TryLock
 from app.http.operations import Operation
-from app.http.requests import read_bytes, require_viewer, service_database, user_id
+from app.http.requests import read_bytes, require_viewer, required_viewer, service_database
 
 logger = logging.getLogger("app.http")
 
@@ -50,7 +50,7 @@ class Once:
         and after a COMMIT without answer; RequestError as sent_key() and read_bytes() do. Nothing is stored then,
         except maybe by that COMMIT.
         """
-        user, key = user_id(request), sent_key(request)
+        user, key = required_viewer(request).id, sent_key(request)
         # Before a connection is taken: clients may be slow.
         body = await read_bytes(request)
         write = _Write(request, body, user, key, fingerprint(request, body))

@@ -1,0 +1,3 @@
+drop function login_account(text);
+drop table login_addresses;
+drop table login_attempts;
