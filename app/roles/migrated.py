@@ -8,8 +8,8 @@ from app.check.python.bound_functions import checked_text
 from app.db.run import STATEMENTS
 from app.migrations import apply_migrations
 from app.repositories import all_queries
-from app.roles.names import RolesError
-from app.roles.setup import Outcome, Plan, set_up
+from app.roles.names import RoleNames, RolesError, names_of_login
+from app.roles.setup import Outcome, Plan, add_rights, set_up
 
 
 def service_statements() -> dict[str, str]:
@@ -23,6 +23,34 @@ def set_up_and_migrate(dsn: str, plan: Plan) -> Outcome:
     apply_migrations(acting_as(dsn, plan.names.owner))
     second = asyncio.run(set_up(dsn, replace(plan, rotate=frozenset())))
     return Outcome(first.statements + second.statements, first.passwords | second.passwords, second.refused)
+
+
+def set_up_embedded(dsn: str) -> tuple[RoleNames, Outcome]:
+    """Do the same on the embedded server, which asks for no password. Return the names of the roles, too.
+
+    A mistake in sql/ stops no migration; it raises its BinderyError after them.
+    """
+    plan = Plan(RoleNames(database_of(dsn)), {}, passwords=False, revokes=False)
+    asyncio.run(set_up(dsn, plan))
+    apply_migrations(acting_as(dsn, plan.names.owner))
+    return plan.names, asyncio.run(set_up(dsn, replace(plan, texts=service_statements(), revokes=True)))
+
+
+def grant_after_migration(service_dsn: str, owner_dsn: str) -> list[str]:
+    """Give the roles the rights that this release needs besides, as the owner. Return the statements that did it.
+
+    Does nothing for logins that are not the application and the owner of one prefix. No right is taken away: the
+    release that still runs needs its own.
+    """
+    names = names_of_login(user_of(service_dsn))
+    if names is None or user_of(owner_dsn) != names.owner:
+        return []
+    return asyncio.run(add_rights(owner_dsn, names, service_statements()))
+
+
+def user_of(dsn: str) -> str:
+    """Return the login in a DSN; empty if there is none in it."""
+    return unquote(urlsplit(dsn).username or "")
 
 
 def database_of(dsn: str) -> str:

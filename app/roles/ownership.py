@@ -70,7 +70,8 @@ async def ownership_statements(connection: ServerConnection, names: RoleNames, d
     schema, owner = await _schema(connection), quoted(names.owner)
     [row] = await connection.fetch(_DATABASE)
     statements = [] if row["owner"] == names.owner else [f"alter database {quoted(database)} owner to {owner}"]
-    if schema["owner"] not in {names.owner, "pg_database_owner"}:
+    # Not by way of pg_database_owner: a copy of the database may belong to somebody else.
+    if schema["owner"] != names.owner:
         statements.append(f"alter schema {schema['name']} owner to {owner}")
     owned = await connection.fetch(_OWNED, schema["oid"], names.owner)
     return [*statements, *(f"{each['statement']} owner to {owner}" for each in owned)]

@@ -30,7 +30,7 @@ class Plan:
     rotate: frozenset[str] = frozenset()
     """The kinds of roles that get a new random password, besides those that are created."""
     given: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The passwords of kinds of roles that somebody else chose."""
+    """The passwords of kinds of roles that somebody else chose; then a new role gets no random one."""
     passwords: bool = True
     """Whether roles have passwords at all; not where the server lets them in without."""
     revokes: bool = True
@@ -69,6 +69,15 @@ async def set_up(dsn: str, plan: Plan) -> Outcome:
         statements, outcome.refused = await right_statements(connection, plan.names, plan.texts, revokes=plan.revokes)
         await _run(connection, outcome, statements)
         return outcome
+
+
+async def add_rights(dsn: str, names: RoleNames, texts: Mapping[str, str]) -> list[str]:
+    """Give the roles what they lack, and take nothing away. The login is the owner. Return the statements that ran."""
+    async with transaction(dsn) as connection:
+        outcome = Outcome()
+        statements, _ = await right_statements(connection, names, texts, revokes=False)
+        await _run(connection, outcome, statements)
+        return outcome.statements
 
 
 @asynccontextmanager
@@ -128,7 +137,7 @@ async def _set_passwords(connection: ServerConnection, outcome: Outcome, plan: P
     for kind in KINDS:
         name = plan.names.of(kind)
         password = plan.given.get(kind)
-        if password is None and (kind in plan.rotate or quoted(name) in created):
+        if password is None and (kind in plan.rotate or (quoted(name) in created and not plan.given)):
             password = outcome.passwords[kind] = new_password()
         elif password is None or await _has_password(connection, name, password):
             continue

@@ -13,13 +13,13 @@ from app.check.postgres.proofs.analysis import analysed_tree
 from app.check.postgres.proofs.tree import Node, Value, walk
 from app.check.postgres.server_types import ServerConnection
 
-# The bits of AclMode, and the set of columns that each is checked on.
-_PRIVILEGES = {
+PRIVILEGES = {
     "INSERT": (1, "insertedCols"),
     "SELECT": (2, "selectedCols"),
     "UPDATE": (4, "updatedCols"),
     "DELETE": (8, ""),
 }
+"""The bits of AclMode, and the set of columns that each is checked on."""
 # A set of columns starts at the number of the first system column.
 _LOWEST = 7
 _CALLS = ("funcid", "opfuncid", "aggfnoid", "winfnoid")
@@ -110,7 +110,7 @@ def _of_permissions(catalog: AclCatalog, node: Node) -> Iterator[Right]:
     relation, wanted = node.number("relid"), node.number("requiredPerms")
     if relation not in catalog.relations:
         return
-    for privilege, (bit, columns) in _PRIVILEGES.items():
+    for privilege, (bit, columns) in PRIVILEGES.items():
         if not wanted & bit:
             continue
         numbers = [number - _LOWEST for number in node.numbers(columns)] if columns else [0]
@@ -133,7 +133,9 @@ def _of_relation(catalog: AclCatalog, right: Right, unclear: set[tuple[int, int]
         for name in _CALLS:
             if node.has(name) and (called := node.number(name)) in catalog.functions:
                 yield Right("routine", called, "EXECUTE")
-    if right.privilege in {"INSERT", "UPDATE", "DELETE"}:
+    # A row that is only locked runs nothing.
+    is_lock = right.privilege == "UPDATE" and right.column == ANY
+    if right.privilege in {"INSERT", "UPDATE", "DELETE"} and not is_lock:
         yield from _of_write(catalog, right.object, right.privilege, unclear)
 
 
