@@ -28,6 +28,7 @@ from app.http.openapi import openapi_document
 from app.http.operations import Operation
 from app.http.requests import VerifyToken, Viewer
 from app.http.streaming import Exports
+from app.login import refuse_superuser
 from app.migration_files import migration_ids
 from app.repositories import all_queries, health, idempotency
 from app.security import InvalidToken, Tokens
@@ -167,6 +168,7 @@ def cors(origins: tuple[str, ...]) -> Middleware:
 async def lifespan(app: Starlette) -> AsyncGenerator[None]:
     """Keep the pool open while the service runs, and what its API needs."""
     async with app.state.database, app.state.telemetry.running(), API.lifespan(app):
+        await refuse_superuser(app.state.database, app.state.settings)
         lifetime = app.state.settings.idempotency_key_lifetime
         forgetting = asyncio.create_task(forget_tokens(app.state.database, lifetime))
         try:

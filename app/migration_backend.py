@@ -189,7 +189,7 @@ def _show_warning(said: psycopg.errors.Diagnostic) -> None:
 @cache
 def _dsn_of_the_settings() -> str:
     settings = load_settings(needs_secret_key=False)
-    return EmbeddedPostgres(DEFAULT_FOLDER).start() if settings.database_url is None else settings.migration_dsn
+    return settings.migration_dsn if settings.names_a_database else EmbeddedPostgres(DEFAULT_FOLDER).start()
 
 
 def _place(path: Path, error: psycopg.Error) -> str:

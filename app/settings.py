@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="Where PostgreSQL is; unset: an embedded one with its data in `.postgres/`."
     )
+    migration_database_url: SecretStr | None = Field(
+        default=None, description="The same database as its owner, who runs migrations; unset: DATABASE_URL."
+    )
     test_database_url: SecretStr | None = Field(
         default=None, description="The tests' database, its name ending in `_test`; unset: an embedded one."
     )
@@ -76,6 +79,9 @@ class Settings(BaseSettings):
     )
     db_pgbouncer: bool = Field(
         default=False, description="DATABASE_URL leads to a PgBouncer in transaction mode; migrations go past it."
+    )
+    db_allow_superuser: bool = Field(
+        default=False, description="Let the service of production connect as a superuser, who may do everything."
     )
     secret_key: SecretStr | None = Field(
         default=None,
@@ -198,7 +204,7 @@ class Settings(BaseSettings):
         default=10, ge=0, le=3600, description="Seconds that running requests get when stopping."
     )
 
-    @field_validator("database_url", "test_database_url")
+    @field_validator("database_url", "migration_database_url", "test_database_url")
     @classmethod
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
@@ -237,12 +243,17 @@ class Settings(BaseSettings):
         return self.environment or "production"
 
     @property
+    def names_a_database(self) -> bool:
+        """Whether there is a server to migrate; if not, it is the embedded one."""
+        return (self.migration_database_url or self.database_url) is not None
+
+    @property
     def database_dsn(self) -> str:
         """DATABASE_URL and the TLS settings as one URL for both drivers. Raises SettingsError when there is none."""
         return self._dsn()
 
     @property
-    def migration_dsn(self) -> str:
+    def service_dsn(self) -> str:
         """`database_dsn` for a program that connects once, with the password that is in DB_PASSWORD_FILE now."""
         if self.db_password_file is None:
             return self._dsn()
@@ -251,16 +262,17 @@ class Settings(BaseSettings):
         except OSError as error:
             raise SettingsError(f"DB_PASSWORD_FILE: cannot be read: {error.strerror}") from error
 
-    def _dsn(self, password: str | None = None) -> str:
-        if self.database_url is None:
+    @property
+    def migration_dsn(self) -> str:
+        """The owner's DSN: MIGRATION_DATABASE_URL with the TLS settings, or `service_dsn` where that is not set."""
+        return self.service_dsn if self.migration_database_url is None else self._dsn(self.migration_database_url)
+
+    def _dsn(self, url: SecretStr | None = None, password: str | None = None) -> str:
+        url = url or self.database_url
+        if url is None:
             raise SettingsError("DATABASE_URL: is not set; allowed: postgresql://user:password@host:port/database")
         root_cert = str(self.db_tls_root_cert) if self.db_tls_root_cert else None
-        return normal_dsn(
-            self.database_url.get_secret_value(),
-            tls_mode=self.db_tls_mode,
-            tls_root_cert=root_cert,
-            password=password,
-        )
+        return normal_dsn(url.get_secret_value(), tls_mode=self.db_tls_mode, tls_root_cert=root_cert, password=password)
 
 
 def load_settings(*, needs_secret_key: bool = True) -> Settings:

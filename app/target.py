@@ -9,9 +9,9 @@ from app.settings import load_settings
 
 @contextmanager
 def target_database() -> Generator[str]:
-    """Yield the DSN of the database of DATABASE_URL, or of the embedded one."""
+    """Yield the DSN of the database of the settings, as its owner, or of the embedded one."""
     settings = load_settings(needs_secret_key=False)
-    if settings.database_url is not None:
+    if settings.names_a_database:
         yield settings.migration_dsn
         return
     with EmbeddedPostgres(DEFAULT_FOLDER) as dsn:

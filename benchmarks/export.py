@@ -95,7 +95,7 @@ def main(rows: int) -> None:
         try:
             dsn = server.start()
             apply_migrations(dsn)
-            settings = {"DATABASE_URL": dsn, "SECRET_KEY": secrets.token_urlsafe(48)}
+            settings = {"DATABASE_URL": dsn, "SECRET_KEY": secrets.token_urlsafe(48), "DB_ALLOW_SUPERUSER": "true"}
             with service("serve", folder=Path(name), **settings) as (process, client):
                 log_in(client)
                 store_articles(dsn, WARM_UP)

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from psycopg import sql
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -24,7 +25,9 @@ from app.dsn import normal_dsn
 from app.embedded import EmbeddedPostgres
 from app.main import create_app
 from app.migration_files import MIGRATIONS
-from app.migrations import apply_migrations
+from app.roles.migrated import login_as, service_statements, set_up_and_migrate
+from app.roles.names import KINDS, RoleNames
+from app.roles.setup import Plan
 from app.settings import Settings, SettingsError, load_settings
 from tests.databases import TemplateDatabase, refuse_unless_test_database
 from tests.documented import OpenApiDocument
@@ -88,11 +91,15 @@ def template_database(server_dsn: str) -> Iterator[TemplateDatabase]:
         template = TemplateDatabase(server, server_dsn)
         try:
             template.create()
-            apply_migrations(template.dsn)
+            plan = Plan(RoleNames(template.name.removesuffix("_test")), service_statements())
+            outcome = set_up_and_migrate(template.dsn, plan)
+            template.application = plan.names.application, outcome.passwords["application"]
             template.freeze()
             yield template
         finally:
             template.drop()
+            for name in map(RoleNames(template.name.removesuffix("_test")).of, KINDS):
+                server.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="session")
@@ -125,9 +132,15 @@ async def db(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
+def service_dsn(database_url: str, template_database: TemplateDatabase) -> str:
+    """The DSN by which a service uses this test's own database: it may do what its statements need, and no more."""
+    return login_as(database_url, *template_database.application)
+
+
+@pytest.fixture
+def settings(service_dsn: str) -> Settings:
     """Settings of a service on this test's own database, whatever the environment says."""
-    return settings_for(database_url)
+    return settings_for(service_dsn)
 
 
 def settings_for(dsn: str) -> Settings:

@@ -45,6 +45,8 @@ class TemplateDatabase:
         self._server = server
         self._server_dsn = dsn
         self._copies = 0
+        self.application: tuple[str, str] = ("", "")
+        """The login of a service on a copy, and its password."""
         self.name = f"bindery_{secrets.token_hex(6)}_test"
         self.dsn = replace_database(dsn, self.name)
 

@@ -23,10 +23,13 @@ TIMEOUT = 60
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without settings, and then with these. Requests have no log lines."""
+    """This process's environment without settings, and then with these. Requests have no log lines.
+
+    The login of the tests is a superuser, which production refuses.
+    """
     settings = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in settings}
-    return {**inherited, "PYTHONWARNINGS": "error", "LOG_LEVEL": "warning", **changes}
+    return {**inherited, "PYTHONWARNINGS": "error", "LOG_LEVEL": "warning", "DB_ALLOW_SUPERUSER": "true", **changes}
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from app.roles.migrated import user_of
+
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -57,6 +59,14 @@ def test_the_database_is_migrated_before_the_service_starts() -> None:
     }
 
 
+def test_the_service_has_neither_the_login_nor_the_password_of_the_superuser() -> None:
+    migrate, app = SERVICES["migrate"]["environment"], SERVICES["app"]["environment"]
+    assert SERVICES["db"]["environment"]["POSTGRES_USER"] == user_of(migrate["MIGRATION_DATABASE_URL"])
+    assert user_of(app["DATABASE_URL"]) == "bindery_application"
+    assert "APPLICATION_PASSWORD" in app["PGPASSWORD"]
+    assert "POSTGRES_PASSWORD" not in str(app)
+
+
 def test_what_runs_on_is_checked_and_restarted_and_the_migration_runs_once() -> None:
     for name in ("db", "app"):
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
@@ -73,7 +83,7 @@ def test_every_secret_must_come_from_the_environment() -> None:
     ]
 
     assert {name for name, _ in found} == {
-        "POSTGRES_PASSWORD", "PGPASSWORD", "SECRET_KEY", "SECRET_KEY_PREVIOUS", "MONITOR_TOKEN",
+        "POSTGRES_PASSWORD", "APPLICATION_PASSWORD", "PGPASSWORD", "SECRET_KEY", "SECRET_KEY_PREVIOUS", "MONITOR_TOKEN",
     }  # fmt: skip
     # Without a token the monitor is closed to other machines; a key that was never changed has none before it.
     optional = {"MONITOR_TOKEN", "SECRET_KEY_PREVIOUS"}

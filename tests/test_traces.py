@@ -38,6 +38,12 @@ SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 EXPORTED = InMemorySpanExporter()
 
 
+@pytest.fixture
+def service_dsn(database_url: str) -> str:
+    """The DSN of a superuser: these tests break the database by the service's own pool."""
+    return database_url
+
+
 @pytest.fixture(scope="module")
 def provider() -> TracerProvider:
     """A provider that the program has set, which a process can do once."""

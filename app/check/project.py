@@ -1,8 +1,8 @@
 """Check a project: on a server, against a lock file, or for an older release."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +10,7 @@ import asyncpg
 
 from app.check.checks import Checked, Report, check_description, check_query, check_together
 from app.check.lock import Lock, LockError, lock_text, read_lock, stale_entries, statement_text
+from app.check.permitted import check_rights
 from app.check.postgres.schema import Schema, load_schema
 from app.check.python.bound_functions import BoundFunction, bound_functions
 from app.check.release import check_release
@@ -36,6 +37,8 @@ class Project:
     """The folder of `x.sql` and `x.rollback.sql`."""
     sql: Path
     """The folder of the SQL files, and of the lock file."""
+    statements: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else the service runs, by name: no function is bound to it, and the application needs the rights for it."""
 
     @property
     def lock(self) -> Path:
@@ -49,7 +52,9 @@ async def check_on_server(project: Project, dsn: str, modules: Sequence[ModuleTy
     try:
         schema = await load_schema(connection)
         queries = [await check_query(connection, schema, signature) for signature in bound_functions(modules)]
-        return Report(queries, list(_others(project, modules, queries, schema)))
+        report = Report(queries, list(_others(project, modules, queries, schema)))
+        report.others.extend(await check_rights(connection, report.described, project.statements))
+        return report
     finally:
         await connection.close()
 

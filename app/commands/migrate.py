@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.migrations import apply_migrations, list_migrations, new_migration, rollback_migrations
+from app.settings import load_settings
 from app.target import target_database
 
 
@@ -30,7 +31,8 @@ def apply() -> None:
     """Apply pending migrations and show the state (the default).
 
     Each is a transaction of its own. Two processes may do this at once: one
-    waits for the other.
+    waits for the other. Where python -m app roles made the roles, the
+    application then gets the rights that this release needs.
 
     \b
     Example:
@@ -39,6 +41,7 @@ def apply() -> None:
     with target_database() as dsn:
         apply_migrations(dsn)
         _show(dsn)
+    _give_rights()
 
 
 @command.command()
@@ -79,6 +82,16 @@ def new(title: str) -> None:
     """
     for path in new_migration(title):
         click.echo(f"Created {os.path.relpath(path)}")
+
+
+def _give_rights() -> None:
+    settings = load_settings(needs_secret_key=False)
+    if settings.migration_database_url is None or settings.database_url is None:
+        return
+    from app.roles.migrated import grant_after_migration  # noqa: PLC0415 - reads sql/: no mistake may stop a migration
+
+    for statement in grant_after_migration(settings.service_dsn, settings.migration_dsn):
+        click.echo(f"{statement};")
 
 
 def _show(dsn: str) -> None:

@@ -61,12 +61,12 @@ def command(migrates: bool, reloads: bool, workers: int | None) -> None:
             key = settings.secret_key or SecretStr(_kept_secret_key(DEFAULT_FOLDER))
             embedded = settings.model_copy(
                 update={
-                    "database_url": SecretStr(dsn),
+                    "database_url": SecretStr(_embedded_login(dsn, reloads=reloads)),
                     "secret_key": key,
                     "environment": settings.environment or "development",
                 }
             )
-            serves(embedded, listener, migrates=True)
+            serves(embedded, listener, migrates=False)
 
 
 def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloads: bool, workers: int) -> None:
@@ -74,6 +74,10 @@ def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloa
         from app.migrations import apply_migrations  # noqa: PLC0415 - imports psycopg, which nothing else here needs
 
         apply_migrations(settings.migration_dsn)
+        if settings.migration_database_url is not None:
+            from app.roles.migrated import grant_after_migration  # noqa: PLC0415 - the checker, which serves nothing
+
+            grant_after_migration(settings.service_dsn, settings.migration_dsn)
     _warn_of_too_many_connections(settings)
     if workers > 1:
         run_workers(listener, settings, workers, reloads=reloads)
@@ -86,9 +90,22 @@ def _serve(settings: Settings, listener: socket.socket, *, migrates: bool, reloa
     run(app, listener, settings, on_stop=app.state.telemetry.stop, admission=app.state.admission)
 
 
+def _embedded_login(dsn: str, *, reloads: bool) -> str:
+    """Migrate the embedded database as its owner, and return the DSN that the service has.
+
+    With --reload it is the owner's: a statement that was just changed may need rights that the application has not.
+    """
+    from app.roles.migrated import login_as, set_up_embedded  # noqa: PLC0415 - the checker, which serves nothing
+
+    names, outcome = set_up_embedded(dsn)
+    for name, reason in outcome.refused.items():
+        logger.warning("%s does not fit the database, and its rights are not known: %s", name, reason)
+    return login_as(dsn, names.owner if reloads else names.application)
+
+
 def _warn_of_too_many_connections(settings: Settings) -> None:
     wanted = settings.db_pool_size + settings.db_max_overflow
-    admitted = None if settings.db_pgbouncer else asyncio.run(_admitted(settings.migration_dsn))
+    admitted = None if settings.db_pgbouncer else asyncio.run(_admitted(settings.service_dsn))
     if admitted is not None and wanted > admitted:
         logger.warning(
             "DB_POOL_SIZE + DB_MAX_OVERFLOW: are %d, but the server admits %d connections of all its users: requests"

@@ -41,6 +41,8 @@ _TOKEN_KEY = "commit_tokens_pkey"  # noqa: S105 - no secret
 _AWAIT_TOKEN = "set local lock_timeout = {milliseconds}; {insert}; set local lock_timeout to default"  # noqa: S105 - no secret
 # Far longer than any run() may take, because a missing token would prove that nothing was committed.
 FORGET_TOKENS = "delete from commit_tokens where created_at < now() - interval '1 day'"
+STATEMENTS = {"run.insert_token": _INSERT_TOKEN.format(token=UUID(int=0)), "run.forget_tokens": FORGET_TOKENS}
+"""What the layer itself runs on its table, by name: a role needs the rights for it."""
 LONGEST_DEADLINE = 3600.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.02, 1.0
 

@@ -36,7 +36,8 @@ def contestants(dsn: str, routes: list[Route]) -> Generator[dict[str, int]]:
 def service(dsn: str) -> dict[str, str]:
     """Return the settings of the service: production's, with as many connections as the others have."""
     return {
-        "DATABASE_URL": dsn, "SECRET_KEY": SECRET_KEY, "DB_POOL_SIZE": str(CONNECTIONS), "DB_MAX_OVERFLOW": "0",
+        "DATABASE_URL": dsn, "SECRET_KEY": SECRET_KEY, "DB_ALLOW_SUPERUSER": "true",
+        "DB_POOL_SIZE": str(CONNECTIONS), "DB_MAX_OVERFLOW": "0",
     }  # fmt: skip
 
 

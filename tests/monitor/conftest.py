@@ -19,6 +19,12 @@ Connect = Callable[..., httpx2.AsyncClient]
 
 
 @pytest.fixture
+def service_dsn(database_url: str) -> str:
+    """The DSN of a superuser: these tests break the database by the service's own pool."""
+    return database_url
+
+
+@pytest.fixture
 def settings(settings: Settings) -> Settings:
     """The settings of a service with an operator's token, behind one proxy."""
     changes: dict[str, Any] = {"monitor_token": SecretStr(TOKEN)}
