@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -290,20 +289,6 @@ def load_settings(*, needs_secret_key: bool = True) -> Settings:
         problems = [f"SECRET_KEY: is required with DATABASE_URL; allowed: at least {SECRET_KEY_BYTES} random bytes"]
     # Outside the except block: the validation error would travel along, with the values in it.
     raise SettingsError("\n".join(problems))
-
-
-def settings_table() -> str:
-    """Return the settings as a Markdown table: variable, default, meaning."""
-    fields = Settings.model_fields.items()
-    rows = [f"| `{name.upper()}` | {_default(field)} | {field.description} |" for name, field in fields]
-    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
-
-
-def _default(field: FieldInfo) -> str:
-    if field.default is None:
-        return ""
-    value: object = "*" if field.default == ("*",) else field.default
-    return f"`{str(value).lower()}`"
 
 
 def _problem(detail: ErrorDetails) -> str:

@@ -1,5 +1,5 @@
 -- All tokens of an account can be ended.
--- depends: 0012.speed-up-reads
+-- depends: 0013.run-triggers-as-owner
 
 -- Each token names the generation in which it was issued, and is good while that is the account's: ending all tokens adds
 -- one. A number, and no moment before which tokens are void: tokens tell their time in seconds, so that one issued in the
@@ -20,6 +20,15 @@ begin
             constraint = 'known_viewer';
     end if;
     return true;
+end
+$$;
+
+-- With its owner's rights, as 0013 says: nobody else has to know what it reads.
+do $$
+begin
+    execute format(
+        'alter function viewer_exists(bigint, integer) security definer set search_path = %I, pg_temp', current_schema()
+    );
 end
 $$;
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.settings import settings_table
+from app.settings_table import settings_table
 from tests.processes import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.settings import Settings, SettingsError, load_settings, settings_table
+from app.settings import Settings, SettingsError, load_settings
+from app.settings_table import settings_table
 from tests.processes import ROOT
 
 KEY = "k3y-of-a-test-which-is-long-enough-for-anyone"

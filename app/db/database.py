@@ -49,8 +49,8 @@ class Database(Locks):
     session. `pgbouncer` says that the URL leads to a PgBouncer in transaction mode. `codecs` is a coroutine
     function that sets codecs of extension types on each new connection, with asyncpg's set_type_codec().
 
-    As an executor it runs each statement of a bound function on any idle connection, committed by itself. `figures`
-    has counted every statement since this object was made.
+    As an executor it runs each statement of a bound function on any idle connection, committed by itself. `figures` has
+    counted every statement since this object was made.
     """
 
     def __init__(
@@ -100,8 +100,7 @@ class Database(Locks):
         self._codecs = codecs
         self._open: OpenPool | None = None
         self._pool: Pool | None = None
-        self._connecting = False
-        self._listeners: set[Listener] = set()
+        self._connecting, self._listeners = False, set[Listener]()
 
     def __repr__(self) -> str:
         return f"<Database {server_name(self.dsn)}>"
@@ -139,8 +138,8 @@ class Database(Locks):
         if opened := self._open:
             opened.pool.affinity.refuse_others()
             self._open = self._pool = None
-            for listener in list(self._listeners):
-                listener.end()
+            for each in list(self._listeners):
+                each.end()
             await opened.close()
 
     async def __aenter__(self) -> Self:

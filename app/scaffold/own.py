@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from app.scaffold.checkout import ScaffoldError, check_name
-from app.settings import settings_table
+from app.settings_table import settings_table
 
 # What belongs to the example, and what of that stays with the kit.
 EXAMPLE = (
