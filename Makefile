@@ -20,7 +20,7 @@ PGBOUNCER = /usr/sbin/pgbouncer
 CHROMIUM = /usr/bin/chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-newer coverage check bench bench-all lock clean debian-packages wrk
+.PHONY: help run test test-all test-newer coverage check faults bench bench-all lock clean debian-packages wrk
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -54,6 +54,9 @@ check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ aga
 	.venv/bin/lint-imports
 	.venv/bin/python -m app check --offline
 	.venv/bin/python -m pip check
+
+faults: $(INSTALLED) ## servers, networks and workers fail under load, and nothing is lost: 6 minutes (ROUNDS=30: an hour)
+	.venv/bin/python -m tests.faults --rounds $(or $(ROUNDS),5) $(ARGS)
 
 bench: $(BENCH) wrk ## the layer and the service against other stacks, and the chart in the README: ten minutes
 	.venv/bin/python -m benchmarks

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load
 from tests.faults.servers import Server
-from tests.faults.service import ServiceProcess, service
+from tests.faults.service import ServiceProcess, migrate, service
 from tests.network import Network
 
 
@@ -190,6 +190,41 @@ async def replaced_workers(setting: Setting, ledger: Ledger) -> str:
     return server.address()
 
 
+async def full_server(setting: Setting, ledger: Ledger) -> str:
+    """Other programs take every connection that the server has, and the service loses its own."""
+    server = setting.server("full")
+    await server.create()
+    async with served(server.address(), ledger, setting.chance) as (_, load):
+        for _ in range(setting.rounds):
+            async with server.filled():
+                await asyncio.sleep(setting.chance.uniform(0.2, 1))
+            await load.until_stored(monotonic())
+    return server.address()
+
+
+async def migrated_under_load(setting: Setting, ledger: Ledger) -> str:
+    """The newest migration is undone and applied again."""
+    server = setting.server("migrated")
+    await server.create()
+    async with served(server.address(), ledger, setting.chance) as (_, load):
+        for _ in range(setting.rounds):
+            await migrate(server.address(), "rollback")
+            await migrate(server.address(), "apply")
+            await load.until_stored(monotonic())
+    return server.address()
+
+
+async def locked_table(setting: Setting, ledger: Ledger) -> str:
+    """A migration or a person locks a table, for longer than a statement may wait."""
+    server = setting.server("locked")
+    await server.create()
+    async with served(server.address(), ledger, setting.chance) as (_, load):
+        for _ in range(setting.rounds):
+            await server.lock("articles", setting.chance.uniform(0.5, 4))
+            await load.until_stored(monotonic())
+    return server.address()
+
+
 KINDS: dict[str, Kind] = {
     "server killed": killed_server,
     "server killed, 2 workers": killed_server_with_workers,
@@ -199,4 +234,7 @@ KINDS: dict[str, Kind] = {
     "failover": failover,
     "switchover": switchover,
     "workers replaced": replaced_workers,
+    "server full": full_server,
+    "table locked": locked_table,
+    "migrated": migrated_under_load,
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from time import monotonic
@@ -15,6 +15,9 @@ CLIENTS = 8
 # Every request has to be answered by then, whatever happens, in seconds: see SETTINGS of tests/faults/service.py.
 DEADLINE = 10.0
 _NUMBERS = count(1)
+_TEXTS = {"description": "d", "body": "b"}
+# With a key a client goes on for this many times, a fifth of a second apart.
+_ATTEMPTS = 40
 
 
 class Load:
@@ -64,28 +67,48 @@ class Load:
 
     async def _read(self) -> None:
         answer = await self._answer("GET", "/api/articles?limit=5")
-        if answer is not None and answer.status_code not in {200, 503}:
+        # 504: a statement was ended at its limit.
+        if answer is not None and answer.status_code not in {200, 503, 504}:
             self.ledger.wrong.append(f"GET was answered {answer.status_code}: {answer.text[:200]}")
 
     async def _post(self) -> None:
-        title, sent = f"Title {next(_NUMBERS)}", monotonic()
-        article = {"article": {"title": title, "description": "d", "body": "b"}}
-        answer = await self._answer("POST", "/api/articles", article)
-        if answer is not None and answer.status_code == 201:
-            self.ledger.acknowledged.add(title)
-            self.last_stored = max(self.last_stored, sent)
-        elif answer is not None and answer.status_code == 503 and "retry-after" in answer.headers:
-            self.ledger.refused.add(title)
-        elif answer is None or answer.status_code == 503:
+        """Publish an article. Every second one has an Idempotency-Key and is repeated until the answer is known."""
+        number, sent = next(_NUMBERS), monotonic()
+        title = f"Title {number}"
+        key = {"Idempotency-Key": f"{number}"} if number % 2 else {}
+        for attempt in range(_ATTEMPTS if key else 1):
+            await asyncio.sleep(min(attempt, 1) * 0.2)
+            if self._told(title, await self._publish(title, key), sent):
+                self.ledger.unknown.discard(title)
+                return
             self.ledger.unknown.add(title)
-        else:
-            self.ledger.wrong.append(f"POST was answered {answer.status_code}: {answer.text[:200]}")
 
-    async def _answer(self, method: str, path: str, json: object = None) -> httpx2.Response | None:
+    async def _publish(self, title: str, key: dict[str, str]) -> httpx2.Response | None:
+        return await self._answer("POST", "/api/articles", {"article": {"title": title, **_TEXTS}}, key)
+
+    def _told(self, title: str, answer: httpx2.Response | None, sent: float) -> bool:
+        """Note what the client was told. Return whether it knows now whether the article is stored."""
+        ledger = self.ledger
+        if answer is not None and answer.status_code == 201:
+            ledger.acknowledged.add(title)
+            self.last_stored = max(self.last_stored, sent)
+            return True
+        if answer is None or answer.status_code in {409, 503, 504}:
+            has_key = answer is not None and "idempotency-key" in answer.request.headers
+            if answer is None or has_key or "retry-after" not in answer.headers:
+                return False
+            ledger.refused.add(title)
+            return True
+        ledger.wrong.append(f"POST was answered {answer.status_code}: {answer.text[:200]}")
+        return True
+
+    async def _answer(
+        self, method: str, path: str, json: object = None, headers: Mapping[str, str] | None = None
+    ) -> httpx2.Response | None:
         """Return the answer; None if the connection broke, or there was none in time."""
         began, ledger = monotonic(), self.ledger
         try:
-            answer = await self._client.request(method, path, json=json, headers=self._headers)
+            answer = await self._client.request(method, path, json=json, headers={**self._headers, **(headers or {})})
         except httpx2.TimeoutException:
             ledger.hung += 1
             ledger.statuses["none"] += 1

@@ -4,8 +4,10 @@ import asyncio
 import os
 import shutil
 import subprocess
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
@@ -17,7 +19,7 @@ from benchmarks.processes import free_port
 OPTIONS = {
     "fsync": "off",
     "synchronous_commit": "on",
-    "max_connections": "100",
+    "max_connections": "60",
     "wal_keep_size": "256MB",
     "hot_standby": "on",
     "shared_buffers": "32MB",
@@ -114,6 +116,36 @@ class Server:
             return await connection.fetchval(sql)
         finally:
             await connection.close()
+
+    async def lock(self, table: str, seconds: float) -> None:
+        """Lock a table against everything for so many seconds."""
+        connection = await asyncpg.connect(self.address(), timeout=10)
+        try:
+            async with connection.transaction():
+                await connection.execute(f"lock table {table}")
+                await asyncio.sleep(seconds)
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def filled(self) -> AsyncGenerator[None]:
+        """End all sessions of others, and hold every connection that the server has during the block."""
+        held: list[Any] = []
+        try:
+            control = await asyncpg.connect(self.address())
+            held.append(control)
+            for _ in range(int(OPTIONS["max_connections"]) * 2):
+                await control.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'bindery'"
+                )
+                with suppress(asyncpg.TooManyConnectionsError):
+                    held.append(await asyncpg.connect(self.address(), timeout=5))
+                    continue
+                break
+            yield
+        finally:
+            for connection in held:
+                await connection.close()
 
     def _own(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

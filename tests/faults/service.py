@@ -64,3 +64,10 @@ async def service(dsn: str, *, workers: int = 1, **settings: str) -> AsyncGenera
             await asyncio.to_thread(process.wait, TIMEOUT)
             if process.stdout is not None:
                 process.stdout.close()
+
+
+async def migrate(dsn: str, command: str) -> None:
+    """Run `python -m app migrate COMMAND`."""
+    arguments = [sys.executable, "-m", "app", "migrate", command]
+    variables = environment(DATABASE_URL=dsn)
+    await asyncio.to_thread(subprocess.run, arguments, env=variables, check=True, stdout=subprocess.DEVNULL)
