@@ -96,7 +96,7 @@ def _follow(catalog: AclCatalog, first: Iterable[Right], rights: set[Right], unc
 
 def _of_tree(catalog: AclCatalog, tree: Value) -> Iterator[Right]:
     for node in walk(tree):
-        if node.has("requiredPerms"):
+        if _is_checked(node):
             yield from _of_permissions(catalog, node)
         for name in _CALLS:
             if node.has(name) and (called := node.number(name)) in catalog.functions:
@@ -104,6 +104,14 @@ def _of_tree(catalog: AclCatalog, tree: Value) -> Iterator[Right]:
         # The argument of nextval().
         if node.tag == "CONST" and (sequence := _sequence(catalog, node)):
             yield Right("sequence", sequence, "USAGE")
+
+
+def _is_checked(node: Node) -> bool:
+    """Return whether the executor checks rights for this node.
+
+    Before PostgreSQL 16 that is a range table entry, and those that are no relation have the field, too.
+    """
+    return node.has("requiredPerms") and node.has("relid")
 
 
 def _of_permissions(catalog: AclCatalog, node: Node) -> Iterator[Right]:
@@ -125,7 +133,7 @@ def _of_relation(catalog: AclCatalog, right: Right, unclear: set[tuple[int, int]
     relation = catalog.relations[right.object]
     for node in walk(relation.tree):
         # The tables of a view are read with the rights of its owner; its functions are called by the one who asks.
-        if node.has("requiredPerms"):
+        if _is_checked(node):
             if relation.as_invoker:
                 yield from _of_permissions(catalog, node)
             elif right.privilege != "SELECT" and node.number("requiredPerms"):
