@@ -1,7 +1,9 @@
 import asyncio
 import gc
 import ssl
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from app.db import Database
 from app.settings import load_settings
-from tests.debian.conftest import UNCERTIFIED_HOST, DebianPostgres
+from tests.debian.conftest import UNCERTIFIED_HOST, DebianPostgres, run
 
 pytestmark = pytest.mark.debian
 
@@ -124,3 +126,52 @@ def test_a_pool_that_closes_while_it_opens_connections_leaves_no_socket_open(deb
         asyncio.run(close_after(half_milliseconds / 2000))
     # A socket that is left open is a warning then, and every warning an error.
     gc.collect()
+
+
+@contextmanager
+def another_certificate(server: DebianPostgres, days: int) -> Generator[None]:
+    """The server has a new key and a certificate that is valid for so many days from now, during the block."""
+    files = ("server.key", "server.crt")
+    before = [(server.socket_folder / name).read_bytes() for name in files]
+    request = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    sign = ["openssl", "x509", "-req", "-in", "new.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"]
+    try:
+        run(server.socket_folder, *request, *names, "-keyout", "server.key", "-out", "new.csr")
+        run(server.socket_folder, *sign, "-copy_extensions", "copy", "-days", str(days), "-out", "server.crt")
+        reload_configuration(server)
+        yield
+    finally:
+        for name, content in zip(files, before, strict=True):
+            (server.socket_folder / name).write_bytes(content)
+        reload_configuration(server)
+
+
+def reload_configuration(server: DebianPostgres) -> None:
+    """Have the server read its files again, and wait until it has."""
+    with psycopg.connect(f"{server.dsn}?sslmode=disable", autocommit=True) as connection:
+        before = connection.execute("select pg_conf_load_time()").fetchone()
+        connection.execute("select pg_reload_conf()")
+        while connection.execute("select pg_conf_load_time()").fetchone() == before:
+            time.sleep(0.01)
+
+
+@refused
+async def test_a_certificate_that_has_expired_is_refused(
+    configure: Configure, debian_postgres: DebianPostgres, connect: Connect, error: type[Exception]
+) -> None:
+    with another_certificate(debian_postgres, days=-1), pytest.raises(error, match="certificate (has expired|verify failed)"):
+        await connect(configure("verify-full", debian_postgres.ca_file))
+
+
+async def test_a_new_certificate_of_the_server_is_taken_without_one_failed_statement(
+    configure: Configure, debian_postgres: DebianPostgres
+) -> None:
+    async with Database(configure("verify-full", debian_postgres.ca_file), min_size=1, max_size=2) as db:
+        assert await db.fetchval(ENCRYPTED)
+        with another_certificate(debian_postgres, days=2):
+            assert await db.fetchval(ENCRYPTED)
+            db.retire_connections()
+            for _ in range(5):
+                assert await db.fetchval(ENCRYPTED)
+            assert db.statistics().connects >= 2
