@@ -19,7 +19,7 @@ from app.http.endpoints import Service
 from app.http.headers import NO_STORE
 from app.http.idempotency.once import LONGEST_ANSWER, Once
 from app.http.operations import Operation
-from app.http.requests import database, read_object
+from app.http.requests import Viewer, database, read_object
 from app.http.responses import json_response
 from app.http.watch import Watch
 from app.main import create_app
@@ -87,13 +87,18 @@ OPERATIONS = [
 ]
 
 
+def viewer_of(token: str) -> Viewer:
+    """The tokens here are the ids of users."""
+    return Viewer(int(token), generation=0)
+
+
 @pytest.fixture
 async def web(db: Database) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a service with these operations, whose tokens are the ids of users."""
     cors = Middleware(CORSMiddleware, allow_origins=["*"])
     once = Once(idempotency.try_lock, idempotency.find_answer, idempotency.create_answer)
     app = Service(OPERATIONS, {}, cors, [], lifespan=None, watch=Watch(), once=once)
-    app.state.database, app.state.verify_token, app.state.viewer_exists = db, int, None
+    app.state.database, app.state.verify_token, app.state.viewer_exists = db, viewer_of, None
     app.state.max_body_bytes = 100
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client
