@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from app.db import Conflict, Executor, NotFound
 from app.handlers.logins import limited, succeeded
-from app.http.bodies import BLANK, REQUIRED, STORABLE, RequestBody, Rule, parse
+from app.http.bodies import BLANK, REQUIRED, SPACE, STORABLE, RequestBody, Rule, parse
 from app.http.errors import Conflicts, Invalid, Unauthorized
 from app.http.headers import NO_STORE
 from app.http.operations import Operation
@@ -51,8 +51,8 @@ def _address(value: str) -> str:
     return value
 
 
-REACHABLE = Rule(_reachable, pattern=r"^(?!\.{1,2}$)[^/\u0000]*[^/\s\u0000][^/\u0000]*$")
-ADDRESS = Rule(_address, pattern=r"^[^\s\u0000]+@[^\s@\u0000]+$")
+REACHABLE = Rule(_reachable, pattern=rf"^(?!\.{{1,2}}$)[^/\u0000]*[^/{SPACE}\u0000][^/\u0000]*$")
+ADDRESS = Rule(_address, pattern=rf"^[^{SPACE}\u0000]+@[^{SPACE}@\u0000]+$")
 
 Username = Annotated[str, Field(max_length=MAX_USERNAME), REQUIRED, AfterValidator(_visible), REACHABLE]
 Email = Annotated[str, Field(max_length=MAX_EMAIL), REQUIRED, ADDRESS]

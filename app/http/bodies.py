@@ -24,7 +24,9 @@ BLANK = "can't be blank"
 UNSTORABLE = "must not contain a NUL character or half of a surrogate pair"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 NO_NUL = r"^[^\u0000]*$"
-NOT_BLANK = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+# Python's spaces: those of regular expressions in JSON schemas, and five more.
+SPACE = r"\s\u001c-\u001f\u0085"
+NOT_BLANK = rf"^[^\u0000]*[^{SPACE}\u0000][^\u0000]*$"
 """What a JSON schema can say of these rules: half of a surrogate pair is no text to begin with."""
 Body = TypeVar("Body", bound="RequestBody")
 

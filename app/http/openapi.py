@@ -47,6 +47,7 @@ LINK: Schema = {
     "description": 'Where the list goes on, `<…?cursor=…>; rel="next"`; absent on the last page.',
     "schema": {"type": "string"},
 }
+_KEY = r'^("([ !#-\[\]-~]|\\["\\])+"|[!#-+\--:<-\[\]-~]+)$'
 # Without an example: the docs page would send it each time, and a key is for one request.
 IDEMPOTENCY_KEY: Schema = {
     "name": HEADER,
@@ -54,7 +55,7 @@ IDEMPOTENCY_KEY: Schema = {
     "required": False,
     "description": "A new text for each request, such as a UUID, in double quotes or without. A client that got no"
     " answer repeats the request with the same key: it is done once, and answered as the first time.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY + 2},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY + 2, "pattern": _KEY},
 }
 REPLAYED: Schema = {
     "description": "`true` where the answer is that of an earlier request with the same Idempotency-Key.",

@@ -24,7 +24,7 @@ OFFSET = Parameter("offset", "How many to skip; not with a cursor.", {"type": "i
 CURSOR = Parameter(
     "cursor",
     'Where to go on: from the Link header, rel="next", of the page before.',
-    {"type": "string", "minLength": CURSOR_LENGTH, "maxLength": CURSOR_LENGTH},
+    {"type": "string", "minLength": CURSOR_LENGTH, "maxLength": CURSOR_LENGTH, "pattern": "^[A-Za-f][A-Za-z0-9_-]+$"},
 )
 
 

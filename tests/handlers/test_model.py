@@ -44,7 +44,7 @@ async def compare(client: httpx2.AsyncClient, db: Database) -> Compare:
 
 
 async def test_the_api_does_what_the_model_does(compare: Compare) -> None:
-    await compare(settings(bounded(15), stateful_step_count=40))
+    await compare(settings(bounded(12), stateful_step_count=40))
 
 
 async def test_the_model_finds_counters_that_do_not_count(compare: Compare, db: Database) -> None:
