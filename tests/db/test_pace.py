@@ -8,7 +8,7 @@ from time import monotonic
 import pytest
 
 from app.db import Database, DatabaseUnavailable
-from app.db.pool.pace import Pace
+from app.db.pool.attempts import Pace
 from tests.db.pools import get_number, pool, until
 from tests.network import Network
 

@@ -1,13 +1,13 @@
 """Opens the sessions of a pool: as fast as its pace allows, and one at a time while the server is away."""
 
 import random
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
 from app.db.errors import DatabaseUnavailable
 from app.db.pool.background import BackgroundTasks
 from app.db.pool.connector import Connector
-from app.db.pool.pace import Pace
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.state import PoolState
 from app.db.session.affinity import Affinity
@@ -17,6 +17,41 @@ _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
 # So that sessions opened together do not all end, and open again, together.
 _LIFETIME_JITTER = 0.1
+_NEVER = float("-inf")
+# Doubling one never leads beyond it.
+_MANY = 1 << 20
+
+
+class Pace:
+    """Allows attempts to connect: at most `rate` begin within any second.
+
+    After a failure one at a time is allowed, and with each success twice as many, so that a server that comes back
+    meets one client of this pool, not all.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._begun: deque[float] = deque([_NEVER] * rate, maxlen=rate)
+        self._together = _MANY
+
+    def allows(self, pending: int) -> bool:
+        """Return whether one more attempt may begin now, beside those that are `pending`."""
+        return pending < self._together and monotonic() - self._begun[0] >= 1
+
+    def begun(self) -> None:
+        """Count an attempt that begins."""
+        self._begun.append(monotonic())
+
+    def succeeded(self) -> None:
+        """Allow twice as many attempts at once."""
+        self._together = min(2 * self._together, _MANY)
+
+    def failed(self) -> None:
+        """Allow one attempt at once."""
+        self._together = 1
+
+    def seconds(self) -> float:
+        """Return the seconds until the rate allows the next attempt; 0 if it does now."""
+        return max(0.0, self._begun[0] + 1 - monotonic())
 
 
 class ConnectAttempts:

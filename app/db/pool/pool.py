@@ -15,11 +15,11 @@ from app.db.errors import NotConnected, PoolTimeout
 from app.db.pool.attempts import ConnectAttempts
 from app.db.pool.background import BackgroundTasks
 from app.db.pool.connector import Connector
+from app.db.pool.leases import describe_pool
 from app.db.pool.options import PoolOptions
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.repair import Repair
 from app.db.pool.state import PoolState
-from app.db.pool.state_report import describe_pool
 from app.db.pool.statistics import PoolStatistics, snapshot
 from app.db.pool.switchover import Switchover
 from app.db.pool.timer import TimeLimits
