@@ -20,7 +20,7 @@ PGBOUNCER = /usr/sbin/pgbouncer
 CHROMIUM = /usr/bin/chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-newer coverage check faults bench bench-all lock clean debian-packages wrk
+.PHONY: help run test test-all test-newer coverage check faults audit bench bench-all lock clean debian-packages wrk
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -57,6 +57,10 @@ check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ aga
 
 faults: $(INSTALLED) ## servers, networks and workers fail under load, and nothing is lost: 6 minutes (ROUNDS=30: an hour)
 	.venv/bin/python -m tests.faults --rounds $(or $(ROUNDS),5) $(ARGS)
+
+audit: $(PACKAGES) ## known vulnerabilities of the locked packages; fails where the package index has no advisories
+	$(UV) tool run --quiet pip-audit==2.10.1 --strict --disable-pip --require-hashes --progress-spinner off \
+		$(foreach file,requirements.lock requirements-dev.lock requirements-bench.lock,--requirement $(file))
 
 bench: $(BENCH) wrk ## the layer and the service against other stacks, and the chart in the README: ten minutes
 	.venv/bin/python -m benchmarks
