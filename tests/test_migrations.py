@@ -36,7 +36,7 @@ union all
 select 'function', proname, '', pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
 union all
 select 'view', viewname, '', definition from pg_views where schemaname = 'public'
-order by 1, 2, 3
+order by 1, 2, 3, 4
 """
 
 

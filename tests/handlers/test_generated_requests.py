@@ -18,6 +18,11 @@ from tests.handlers.generated import bounded
 from tests.handlers.people import Person
 
 ANSWER_TIMEOUT = 60
+# The service uses the module while hypothesis draws in another thread.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module inside strategies:hypothesis.errors.HypothesisDeprecationWarning"
+)
+
 load_all_checks()
 # It sends requests of its own, for which it needs a server; tests/handlers/test_authorisation.py does the same.
 IGNORED_AUTH: Any = CHECKS.get_one("ignored_auth")  # pyright: ignore[reportUnknownVariableType] - the same
@@ -45,7 +50,7 @@ async def test_every_generated_request_gets_an_answer_that_the_document_promises
         values = {each.name: known[each.name] for each in operation.path_parameters} if mode.is_positive else None
 
         @settings(
-            bounded(10),
+            bounded(6),
             suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         @given(case=operation.as_strategy(mode, path_parameters=values or None))

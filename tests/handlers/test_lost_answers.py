@@ -23,7 +23,7 @@ from tests.handlers.people import Person, register
 from tests.network import Network
 from tests.test_workers import workers
 
-ARTICLES = int(os.environ.get("LOST_ANSWERS", "200"))
+ARTICLES = int(os.environ.get("LOST_ANSWERS", "80"))
 SEED = int(os.environ.get("LOST_ANSWERS_SEED", "1"))
 AT_ONCE = 8
 PATIENCE = 300.0  # seconds for one article
