@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,9 @@ def started(command: list[str], *, folder: Path, **settings: str) -> Generator[s
 def heeded_signals() -> Generator[None]:
     """Processes that are started in the block heed the signals that `nohup` and `&` made this one ignore."""
     ignored = [number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) is signal.SIG_IGN]
+    if threading.current_thread() is not threading.main_thread():
+        # Only there can it be changed.
+        ignored = []
     for number in ignored:
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -27,6 +27,8 @@ REASONS = {
     ("app/monitor/extension.py", "_FIGURES.format(schema)"): "the schema's name, quoted by the server that gave it",
     ("app/plans.py", "f'explain execute bindery_explain({nulls})'"): "one null for each parameter",
     ("app/plans.py", "f'prepare bindery_explain as {text}'"): "a statement of sql/",
+    ("app/roles/setup.py", "f'set local role {quoted(names.owner)}'"): "a quoted name, for those who set up the roles",
+    ("app/roles/setup.py", "statement"): "made of quoted names and quoted literals, for those who set up the roles",
     ("app/plans.py", "f'{options} {query.text}'"): "a statement of sql/; the options are one of two constants",
 }
 

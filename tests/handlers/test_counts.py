@@ -256,3 +256,25 @@ async def test_who_follows_many_reads_the_same_feed_as_who_follows_few(db: Datab
 
     assert [article.title for article in found] == [row["title"] for row in expected]
     assert {article.total for article in found} <= {2 * min(writing, 300)}
+
+
+@pytest.mark.parametrize(("is_favored", "count"), [(True, 1), (False, 0)])
+async def test_an_answer_counts_what_another_request_of_the_same_user_stored_meanwhile(
+    db: Database, is_favored: bool, count: int
+) -> None:
+    [user] = await add_users(db, 1)
+    writer = Writer(db, user, [], 1)
+    await writer.publish()
+    change = favorites.favorite if is_favored else favorites.unfavorite
+    slug = writer.slugs[0]
+    if not is_favored:
+        await favorites.favorite(db, viewer_id=user, generation=0, slug=slug)
+
+    async with db.transaction() as tx:
+        await change(tx, viewer_id=user, generation=0, slug=slug)
+        second = asyncio.create_task(change(db, viewer_id=user, generation=0, slug=slug))
+        while not await db.fetchval("select count(*) from pg_locks where not granted"):
+            await asyncio.sleep(0.01)
+    seen = await second
+
+    assert (seen.favorited, seen.favorites_count) == (is_favored, count)
