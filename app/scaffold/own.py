@@ -18,8 +18,9 @@ EXAMPLE = (
     "app/seeding", "sql/*.sql",
     "migrations/*.sql", "tests/handlers", "tests/repositories", "tests/debian/test_docs_page.py",
     "benchmarks/export.py", "benchmarks/http", "benchmarks/growth.py", "benchmarks/footprint.py",
-    "benchmarks/workers.py", "benchmarks/telemetry.py", "benchmarks/unwatched.py",
+    "benchmarks/workers.py", "benchmarks/telemetry.py", "benchmarks/unwatched.py", "benchmarks/overload.py",
     "benchmarks/results", "docs/performance.md", "docs/benchmarks.svg",
+    "tests/faults", "tests/test_faults.py", "docs/reliability.md",
 )  # fmt: skip
 KIT = (
     "app/handlers/__init__.py", "app/repositories/__init__.py", "app/repositories/health.py", "sql/health.sql",
@@ -28,6 +29,7 @@ KIT = (
     "migrations/*.create-idempotency-keys.sql", "migrations/*.create-idempotency-keys.rollback.sql",
 )  # fmt: skip
 _KIT_QUERIES = ("health.", "idempotency.", "monitor.")
+_FAULTS = re.compile(r"^faults:.*\n(?:\t.*\n)+\n", re.MULTILINE)
 _API_LINE = re.compile(r"^from app\.handlers\.(\w+) import API\b.*$", re.MULTILINE)
 
 
@@ -97,6 +99,7 @@ def _writes(root: Path, name: str, main: str) -> Iterator[Change]:
     yield Change(root / "tests/handlers/__init__.py", "")
     yield Change(root / f"tests/handlers/test_{name}.py", template("test_api.py.txt", title=title))
     yield Change(root / "sql/lock.json", _lock(root))
+    yield Change(root / "Makefile", _FAULTS.sub("", (root / "Makefile").read_text(encoding="utf-8")))
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     project = re.sub(r'^name = "bindery"$', f'name = "{name}"', project, count=1, flags=re.MULTILINE)
     description = f'description = "{title}, a service over raw asyncpg."'
