@@ -83,7 +83,7 @@ def log_in(page: Page) -> None:
 
 def test_the_address_of_the_service_leads_here(page: Page, address: str) -> None:
     assert page.url == f"{address}/docs"
-    assert page.locator(".opblock").count() == 23
+    assert page.locator(".opblock").count() == 24
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     expect(page.get_by_role("link", name="openapi.json").last).to_be_visible()
 
