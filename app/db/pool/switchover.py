@@ -89,7 +89,9 @@ class Switchover:
                 return False
             return True
         finally:
-            await session.close(timeout=1)
+            with suppress(TimeoutError, OSError):
+                # It is closed in either case.
+                await session.close(timeout=1)
 
     def _replace(self) -> None:
         """Have the sessions that are read only closed, each as soon as it is not in use."""
