@@ -68,6 +68,19 @@ async def test_a_server_that_is_away_is_asked_no_more_often_for_many_tasks_than_
         assert most_within_a_second(network.moments) <= 5
 
 
+def test_failures_leave_the_rate_for_the_moment_when_the_server_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("app.db.pool.attempts.monotonic", lambda: now)
+    pace, longest = Pace(10), 0.0
+    for _ in range(50):
+        longest = max(longest, pace.seconds())
+        now += pace.seconds()
+        pace.begun()
+        pace.failed()
+
+    assert longest == pytest.approx(0.1)
+
+
 def test_after_a_failure_there_is_one_attempt_and_with_each_success_there_are_twice_as_many() -> None:
     pace = Pace(100)
     assert pace.allows(50)

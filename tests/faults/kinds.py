@@ -49,23 +49,63 @@ async def served(
             yield process, load
 
 
-async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -> str:
-    """PostgreSQL and all its processes are killed, and start again half a second later at most."""
-    server = setting.server("killed")
+async def rounds_on(
+    setting: Setting, ledger: Ledger, fault: Callable[[Server], Awaitable[None]], workers: int = 1
+) -> str:
+    """Let the fault happen to a server of its own, round by round, each until writes are stored again."""
+    server = setting.server("server")
     await server.create()
     async with served(server.address(), ledger, setting.chance, workers=workers) as (_, load):
         for _ in range(setting.rounds):
             await asyncio.sleep(setting.chance.uniform(0.1, 0.5))
-            await server.kill()
-            await asyncio.sleep(setting.chance.uniform(0, 0.5))
-            await server.start()
+            await fault(server)
             await load.until_stored(monotonic())
     return server.address()
+
+
+async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -> str:
+    """PostgreSQL and all its processes are killed, and start again half a second later at most."""
+
+    async def kill(server: Server) -> None:
+        await server.kill()
+        await asyncio.sleep(setting.chance.uniform(0, 0.5))
+        await server.start()
+
+    return await rounds_on(setting, ledger, kill, workers)
 
 
 async def killed_server_with_workers(setting: Setting, ledger: Ledger) -> str:
     """The same, with two processes that serve."""
     return await killed_server(setting, ledger, workers=2)
+
+
+async def full_server(setting: Setting, ledger: Ledger) -> str:
+    """Other programs take every connection that the server has, and the service loses its own."""
+
+    async def fill(server: Server) -> None:
+        async with server.filled():
+            await asyncio.sleep(setting.chance.uniform(0.2, 1))
+
+    return await rounds_on(setting, ledger, fill)
+
+
+async def migrated_under_load(setting: Setting, ledger: Ledger) -> str:
+    """The newest migration is undone and applied again."""
+
+    async def undo_and_apply(server: Server) -> None:
+        await migrate(server.address(), "rollback")
+        await migrate(server.address(), "apply")
+
+    return await rounds_on(setting, ledger, undo_and_apply)
+
+
+async def locked_table(setting: Setting, ledger: Ledger) -> str:
+    """A migration or a person locks a table, for longer than a statement may wait."""
+
+    async def lock(server: Server) -> None:
+        await server.lock("articles", setting.chance.uniform(0.5, 4))
+
+    return await rounds_on(setting, ledger, lock)
 
 
 async def broken_network(setting: Setting, ledger: Ledger) -> str:
@@ -187,41 +227,6 @@ async def replaced_workers(setting: Setting, ledger: Ledger) -> str:
             await load.until_stored(monotonic())
     if ledger.statuses.keys() - {"200", "201"}:
         ledger.wrong.append(f"while workers were replaced there were {dict(ledger.statuses)}")
-    return server.address()
-
-
-async def full_server(setting: Setting, ledger: Ledger) -> str:
-    """Other programs take every connection that the server has, and the service loses its own."""
-    server = setting.server("full")
-    await server.create()
-    async with served(server.address(), ledger, setting.chance) as (_, load):
-        for _ in range(setting.rounds):
-            async with server.filled():
-                await asyncio.sleep(setting.chance.uniform(0.2, 1))
-            await load.until_stored(monotonic())
-    return server.address()
-
-
-async def migrated_under_load(setting: Setting, ledger: Ledger) -> str:
-    """The newest migration is undone and applied again."""
-    server = setting.server("migrated")
-    await server.create()
-    async with served(server.address(), ledger, setting.chance) as (_, load):
-        for _ in range(setting.rounds):
-            await migrate(server.address(), "rollback")
-            await migrate(server.address(), "apply")
-            await load.until_stored(monotonic())
-    return server.address()
-
-
-async def locked_table(setting: Setting, ledger: Ledger) -> str:
-    """A migration or a person locks a table, for longer than a statement may wait."""
-    server = setting.server("locked")
-    await server.create()
-    async with served(server.address(), ledger, setting.chance) as (_, load):
-        for _ in range(setting.rounds):
-            await server.lock("articles", setting.chance.uniform(0.5, 4))
-            await load.until_stored(monotonic())
     return server.address()
 
 

@@ -35,7 +35,7 @@ class Pace:
 
     def allows(self, pending: int) -> bool:
         """Return whether one more attempt may begin now, beside those that are `pending`."""
-        return pending < self._together and monotonic() - self._begun[0] >= 1
+        return pending < self._together and not self.seconds()
 
     def begun(self) -> None:
         """Count an attempt that begins."""
@@ -51,7 +51,11 @@ class Pace:
 
     def seconds(self) -> float:
         """Return the seconds until the rate allows the next attempt; 0 if it does now."""
-        return max(0.0, self._begun[0] + 1 - monotonic())
+        due = self._begun[0] + 1
+        if self._together == 1:
+            # Used up at once, the rate would leave nothing for the moment when the server is back.
+            due = max(due, self._begun[-1] + 1 / len(self._begun))
+        return max(0.0, due - monotonic())
 
 
 class ConnectAttempts:
