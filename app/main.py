@@ -82,7 +82,7 @@ def create_app(settings: Settings, board: Board | None = None) -> Starlette:
     app.state.viewer_exists = API.viewer_exists
     app.state.max_body_bytes = settings.max_body_bytes
     most = settings.db_pool_size + settings.db_max_overflow
-    app.state.admission = Admission(settings.overload_target, least=2 * most)
+    app.state.admission = Admission(settings.overload_target, least=most)
     telemetry.watch.on_end.append(app.state.admission.ended)
     # One connection is left for the other routes, if there are two.
     exports = min(settings.export_connections, max(1, most - 1))

@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         default=5000, ge=1, le=1_000_000, description="Connections of clients; one more is closed with 503."
     )
     overload_target: float = Field(
-        default=0.02,
+        default=0.01,
         ge=0,
         le=60,
         description="Seconds that requests may wait for their turn; while all wait longer, some get 503; 0: none.",

@@ -1,15 +1,13 @@
 """The answer to a request that is refused under overload, made before anything of it is looked at but its head."""
 
-import random
 from collections.abc import Sequence
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.http.admission import Admission
 from app.http.headers import SAFE, VARIES
+from app.http.retry_after import RetryAfter
 
-# Clients that were refused together must not all come back together, in seconds.
-_RETRY_AFTER = (1, 2, 3)
 _BODY = b'{"errors":{"server":["has too much to do; try again in a moment"]}}'
 # What operators and load balancers ask under overload.
 _ALWAYS = (b"/health/", b"/monitor", b"/metrics")
@@ -26,6 +24,7 @@ class TurningAway:
 
     def __init__(self, admission: Admission, origins: Sequence[str] = ()) -> None:
         self.admission = admission
+        self._retry_after = RetryAfter()
         self._origins = frozenset(each.encode() for each in origins)
 
     def refuses(self, url: bytes) -> bool:
@@ -46,7 +45,7 @@ class TurningAway:
             STATUS_LINE[503],
             *(b"%s: %s\r\n" % header for header in more),
             *_ALWAYS_SAID,
-            b"content-length: %d\r\nretry-after: %d\r\n" % (len(_BODY), random.choice(_RETRY_AFTER)),  # noqa: S311 - no secret
+            b"content-length: %d\r\nretry-after: %d\r\n" % (len(_BODY), self._retry_after.seconds(self.admission.rate)),
             *(self._for_pages(value) for name, value in headers if name == b"origin"),
             b"connection: close\r\n\r\n" if closes else b"\r\n",
         ]

@@ -23,7 +23,7 @@ class Admission:
     """Counts the requests under way, and limits them while all wait longer than `target` seconds for their turn.
 
     Time that requests need anyhow is no wait: the target is at least as long as an answer takes without it. At least
-    `least` requests are admitted at once. `target` 0 admits all.
+    `least` requests are admitted at once. `target` 0 admits all. `rate` is that of answers under overload, a second.
     """
 
     def __init__(self, target: float, least: int) -> None:
@@ -32,7 +32,7 @@ class Admission:
         self._target = target or _UNLIMITED
         self._least = least
         self._service = 0.0
-        self._rate = 0.0
+        self.rate = 0.0
         self._refused_at = self._limited_at = float("-inf")
         self._begin_interval(monotonic())
 
@@ -88,8 +88,8 @@ class Admission:
         if self._shortest_wait > target or self._refused_at >= self._began:
             is_first = self.limit == _UNLIMITED
             rate = self._answers / elapsed
-            self._rate = rate if is_first else (self._rate + rate) / 2
-            self.begin_overload(max(self._least, self._rate * (self._service + target)))
+            self.rate = rate if is_first else (self.rate + rate) / 2
+            self.begin_overload(max(self._least, self.rate * (self._service + target)))
         self._begin_interval(now)
 
     def _begin_interval(self, now: float) -> None:
