@@ -1,12 +1,13 @@
 """The answer to a request that is refused under overload, made before anything of it is looked at but its head."""
 
+import random
 from collections.abc import Sequence
+from time import monotonic
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.http.admission import Admission
 from app.http.headers import SAFE, VARIES
-from app.http.retry_after import RetryAfter
 
 _BODY = b'{"errors":{"server":["has too much to do; try again in a moment"]}}'
 # What operators and load balancers ask under overload.
@@ -16,7 +17,42 @@ _LONGEST_BODY = 64 * 1024
 
 _ALWAYS_SAID = [b"%s: %s\r\n" % header for header in ((b"content-type", b"application/json"), *SAFE, VARIES)]
 
+# So many refusals for each answer are little enough.
+SHARE = 0.25
+# Of the shortest wait. The longest is three times as long: clients that were refused together come back apart.
+SHORTEST, LONGEST = 1.0, 5.0
+_PERIOD = 1.0  # seconds
+
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+class RetryAfter:
+    """The seconds for `Retry-After`: from one to three at first, from five to fifteen at most.
+
+    A refusal costs a tenth of a short answer. Two thousand clients that come back after two seconds each would take
+    much of the time in which others could be answered; so many are asked to wait that refusals stay a small part.
+    """
+
+    def __init__(self) -> None:
+        self._least = SHORTEST
+        self._refused = 0
+        self._began = monotonic()
+
+    def seconds(self, rate: float) -> int:
+        """Count one more refusal, while so many requests a second are answered. Return the seconds for it."""
+        self._refused += 1
+        now = monotonic()
+        if now - self._began >= _PERIOD:
+            self._adapt(now, rate)
+        return int(self._least + random.random() * (2 * self._least + 1))  # noqa: S311 - no secret
+
+    def _adapt(self, now: float, rate: float) -> None:
+        """Wait longer or shorter from now on. By the root only, since it shows when they come back and not before."""
+        elapsed = now - self._began
+        was_quiet = elapsed > 2 * _PERIOD
+        share = 0 if was_quiet else self._refused / elapsed / max(rate, 1)
+        self._least = min(max(self._least * (share / SHARE) ** 0.5, SHORTEST), LONGEST)
+        self._refused, self._began = 0, now
 
 
 class TurningAway:

@@ -87,6 +87,7 @@ def _pools(snapshots: Sequence[Snapshot]) -> Iterator[Metric]:
         "db_client_connection_pending_requests", "Tasks that wait for a connection.", pools, lambda each: each.waiting
     )
     yield _gauge("bindery_pool_opening", "Connections that are being opened.", pools, lambda each: each.opening)
+    yield _gauge("bindery_pool_kept_back", "Connections kept from tasks that wait.", pools, lambda each: each.kept_back)
     timeouts = CounterMetricFamily(
         "db_client_connection_timeouts", "Waits for a connection that timed out.", labels=["worker"]
     )

@@ -101,5 +101,5 @@ async def until_waiting(db: Database, number: int) -> None:
 
 
 async def until_idle(db: Database) -> None:
-    """Wait until nothing is lent, reset, tested or opened."""
-    await until(lambda: not db.statistics().in_use and not db.statistics().opening)
+    """Wait until nothing is lent, reset, tested, opened or kept back."""
+    await until(lambda: not db.statistics().opening and db.statistics().idle == db.statistics().size)

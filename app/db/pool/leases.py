@@ -28,9 +28,8 @@ class LeaseReport:
 
 def reports(state: PoolState) -> list[LeaseReport]:
     """Return the sessions in use, the longest lease first."""
-    lent = sorted(state.sessions.difference(state.idle), key=lambda each: each.lent_at)
     now = monotonic()
-    return [_report(pooled, now) for pooled in lent if not pooled.session.is_closed()]
+    return [_report(pooled, now) for pooled in state.lent() if not pooled.session.is_closed()]
 
 
 def _report(pooled: PooledSession, now: float) -> LeaseReport:
@@ -49,12 +48,12 @@ def _report(pooled: PooledSession, now: float) -> LeaseReport:
 
 def describe_pool(state: PoolState, problem: str, last_error: Exception | None) -> str:
     """Return the problem, the pool's sizes, a line for each session in use, and the last error of connecting."""
-    lent = state.sessions.difference(state.idle)
+    lent = state.lent()
     now = monotonic()
     lines = [
         f"{problem}: {len(state.sessions)} of at most {state.options.max_size} connections are open,"
-        f" {len(lent)} in use, {len(state.idle)} idle; {len(state.queue.waiters)} waiting",
-        *(_describe(pooled, now) for pooled in sorted(lent, key=lambda each: each.lent_at)),
+        f" {len(lent)} in use, {len(state.idle) + len(state.kept_back)} idle; {len(state.queue.waiters)} waiting",
+        *(_describe(pooled, now) for pooled in lent),
     ]
     if last_error is not None:
         lines.append(f"the last attempt to connect failed: {last_error}")

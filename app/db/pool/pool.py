@@ -15,12 +15,13 @@ from app.db.errors import NotConnected, PoolTimeout
 from app.db.pool.attempts import ConnectAttempts
 from app.db.pool.background import BackgroundTasks
 from app.db.pool.connector import Connector
+from app.db.pool.crowding import Crowding
 from app.db.pool.leases import describe_pool
 from app.db.pool.options import PoolOptions
 from app.db.pool.pooled_session import PooledSession
 from app.db.pool.repair import Repair
 from app.db.pool.state import PoolState
-from app.db.pool.statistics import PoolStatistics, snapshot
+from app.db.pool.statistics import PoolStatistics
 from app.db.pool.switchover import Switchover
 from app.db.pool.timer import TimeLimits
 from app.db.session.affinity import Affinity
@@ -43,6 +44,7 @@ class Pool:
         self.connecting = ConnectAttempts(self.state, connector, self.affinity, self.tasks, self.give)
         self.switchover = Switchover(self.state, connector, self.tasks)
         self.repair = Repair(self.state, self.connecting, self.tasks, self.give, self.switchover)
+        self.crowding = Crowding(self.state, self.repair.test)
         self.counters = self.state.counters
         self._queue = self.state.queue
         self._idle = self.state.idle
@@ -112,7 +114,7 @@ class Pool:
                 self.repair.repair(pooled)
                 return
             pooled.idle_since = pooled.proven_at = now
-            if self._queue.waiters and self._queue.serve(pooled):
+            if self._queue.waiters and (self.crowding.keeps_back(pooled) or self._queue.serve(pooled)):
                 pooled.was_idle = False
                 return
         except BaseException:
@@ -131,12 +133,13 @@ class Pool:
     def statistics(self) -> PoolStatistics:
         """Return the sizes of the pool now, and its counters."""
         error = self.connecting.last_error
-        return snapshot(self.state, opening=self.connecting.pending, connect_error=str(error or ""))
+        return self.state.statistics(opening=self.connecting.pending, connect_error=str(error or ""))
 
     async def close(self, timeout: float) -> None:
         """Lend no more sessions, wait up to `timeout` seconds for those in use, then close all."""
         state = self.state
         state.closing = True
+        self.crowding.end()
         state.queue.close("the Database was closed while this task waited", NotConnected)
         try:
             async with asyncio.timeout(timeout):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.http import retry_after as module
-from app.http.retry_after import RetryAfter
+import app.turning_away as module
+from app.turning_away import RetryAfter
 from tests.http.test_admission import Clock
 
 ANSWERED = 1000.0  # a second
