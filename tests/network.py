@@ -17,7 +17,7 @@ class Network:
     """A port that leads to the server of `dsn`; `self.dsn` goes through it.
 
     `statements` are the SQL texts that were executed through it, also BEGIN and the like; `connections` counts those
-    that it accepted; `waiting` says whether an answer of the server is held back.
+    that it accepted; `waiting` says whether an answer of the server is held back; it listens on `port`.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -29,13 +29,13 @@ class Network:
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._relays: set[asyncio.Task[None]] = set()
-        self._port = 0
+        self.port = 0
 
     @property
     def dsn(self) -> str:
         """The address of the same database, through this network."""
         user, password = (quote(str(self._address.get(part) or ""), safe="") for part in ("user", "password"))
-        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/{self._address['dbname']}?sslmode=disable"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{self._address['dbname']}?sslmode=disable"
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -46,8 +46,8 @@ class Network:
 
     async def mend(self) -> None:
         """Let connections through, again by the same port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Break every connection and refuse new ones; twice is once."""

@@ -30,15 +30,16 @@ USER = "postgres"
 class Server:
     """A server with its data in `folder`. Everything here waits until it is done."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.data = folder / name
-        self.port = free_port()
+        self.host = host
+        self.port = port or free_port()
         self._owner = "nobody" if os.geteuid() == 0 else None
         self._programs = programs()
 
     def address(self, database: str = "postgres") -> str:
         """The URL of a database of this server alone."""
-        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{USER}@{self.host}:{self.port}/{database}"
 
     async def create(self) -> None:
         """Make an empty database cluster and start it."""
@@ -50,7 +51,7 @@ class Server:
     async def follow(self, primary: "Server") -> None:
         """Copy the primary and start as its synchronous standby."""
         shutil.rmtree(self.data, ignore_errors=True)
-        source = f"host=127.0.0.1 port={primary.port} user={USER} application_name=standby"
+        source = f"host={primary.host} port={primary.port} user={USER} application_name=standby"
         await self._run("pg_basebackup", "-D", self.data, "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
         await self.start()
         await primary.require_standby(on=True)
@@ -61,7 +62,7 @@ class Server:
         signal_file.touch()
         if self._owner:
             shutil.chown(signal_file, self._owner)
-        source = f"host=127.0.0.1 port={primary.port} user={USER} application_name=standby"
+        source = f"host={primary.host} port={primary.port} user={USER} application_name=standby"
         with (self.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"synchronous_standby_names = ''\nprimary_conninfo = '{source}'\n")
         await self.start()
@@ -88,7 +89,7 @@ class Server:
     async def start(self) -> None:
         """Start, and return when it takes connections."""
         options = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
-        options += f" -c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories=''"
+        options += f" -c listen_addresses={self.host} -c port={self.port} -c unix_socket_directories=''"
         log = str(self.data) + ".log"
         await self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", options)
 
