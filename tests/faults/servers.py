@@ -14,6 +14,7 @@ import psutil
 
 from app.embedded import programs
 from benchmarks.processes import free_port
+from tests.faults.disk import with_disk
 
 # A process that is killed loses nothing that the kernel has: no write need wait for the disk.
 OPTIONS = {
@@ -28,12 +29,19 @@ USER = "postgres"
 
 
 class Server:
-    """A server with its data in `folder`. Everything here waits until it is done."""
+    """A server with its data in `folder`. Everything here waits until it is done.
 
-    def __init__(self, folder: Path, name: str, host: str = "127.0.0.1", port: int | None = None) -> None:
+    With `disk` it has a second one of so many megabytes, `disk_folder`, which it loses when it ends.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, host: str = "127.0.0.1", port: int | None = None, disk: int = 0
+    ) -> None:
         self.data = folder / name
+        self.disk_folder = folder / f"{name}-disk"
         self.host = host
         self.port = port or free_port()
+        self._disk = disk
         self._owner = "nobody" if os.geteuid() == 0 else None
         self._programs = programs()
 
@@ -44,6 +52,8 @@ class Server:
     async def create(self) -> None:
         """Make an empty database cluster and start it."""
         self._own(self.data.parent)
+        if self._disk:
+            self._own(self.disk_folder)
         options = ["--username", USER, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
         await self._run("initdb", "-D", self.data, *options)
         await self.start()
@@ -72,6 +82,8 @@ class Server:
         await self.kill()
         shutil.rmtree(self.data, ignore_errors=True)
         Path(f"{self.data}.log").unlink(missing_ok=True)
+        if self._disk:
+            self.disk_folder.rmdir()
 
     async def require_standby(self, *, on: bool) -> None:
         """Acknowledge a commit only when the standby has it, or without it."""
@@ -91,19 +103,23 @@ class Server:
         options = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
         options += f" -c listen_addresses={self.host} -c port={self.port} -c unix_socket_directories=''"
         log = str(self.data) + ".log"
-        await self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", options)
+        await self._run("pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", options, has_disk=bool(self._disk))
 
     async def stop(self) -> None:
         """Stop cleanly: what was written reaches the standby first."""
         await self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data)
 
-    async def kill(self) -> None:
-        """End the server and all its processes by SIGKILL, if it runs."""
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes of the server, its main one first; none if it does not run."""
         try:
             main = psutil.Process(int((self.data / "postmaster.pid").read_text().partition("\n")[0]))
-            processes = [main, *main.children()]
+            return [main, *main.children()]
         except (FileNotFoundError, psutil.NoSuchProcess):
-            return
+            return []
+
+    async def kill(self) -> None:
+        """End the server and all its processes by SIGKILL, if it runs."""
+        processes = self.processes()
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -127,6 +143,17 @@ class Server:
                 await asyncio.sleep(seconds)
         finally:
             await connection.close()
+
+    async def limit_memory(self, limit: str) -> None:
+        """Let the processes that serve clients now have so many bytes of memory; what they have already they keep."""
+        commands = ""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                # Others, such as the checkpointer, are the server itself.
+                if f" {self.host}(" in " ".join(process.cmdline()):
+                    commands += f"prlimit --pid {process.pid} --as={limit}:;"
+        # By their own user, which may do so always. One that has ended meanwhile needs no limit.
+        await asyncio.to_thread(subprocess.run, ["sh", "-c", commands], user=self._owner, stderr=subprocess.DEVNULL)
 
     @asynccontextmanager
     async def filled(self) -> AsyncGenerator[None]:
@@ -155,10 +182,14 @@ class Server:
             for each in (folder, *folder.parents):
                 each.chmod(each.stat().st_mode | 0o011)
 
-    async def _run(self, program: str, *arguments: str | Path) -> None:
+    async def _run(self, program: str, *arguments: str | Path, has_disk: bool = False) -> None:
+        command, user = [self._programs / program, *arguments], self._owner
+        if has_disk:
+            command, user = with_disk(command, self.disk_folder, self._disk, self._owner), None
+
         def run() -> None:
             subprocess.run(
-                [self._programs / program, *arguments], check=True, cwd="/", user=self._owner, start_new_session=True,
+                command, check=True, cwd="/", user=user, start_new_session=True,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
             )  # fmt: skip
 

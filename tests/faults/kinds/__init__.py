@@ -4,6 +4,7 @@ from tests.faults.kinds.clients import cancelled_requests
 from tests.faults.kinds.line import broken_network, lost_commit
 from tests.faults.kinds.processes import replaced_workers
 from tests.faults.kinds.roles import changed_name, failover, switchover
+from tests.faults.kinds.room import ended_sessions, full_disk, no_memory
 from tests.faults.kinds.server import (
     full_server,
     killed_server,
@@ -26,6 +27,9 @@ KINDS: dict[str, Kind] = {
     "name changed": changed_name,
     "workers replaced": replaced_workers,
     "server full": full_server,
+    "disk full": full_disk,
+    "no memory": no_memory,
+    "sessions ended": ended_sessions,
     "table locked": locked_table,
     "migrated": migrated_under_load,
 }

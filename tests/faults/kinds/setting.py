@@ -24,9 +24,9 @@ class Setting:
     servers: list[Server]
     workers: int = 1
 
-    def server(self, name: str, host: str = "127.0.0.1", port: int | None = None) -> Server:
+    def server(self, name: str, host: str = "127.0.0.1", port: int = 0, disk: int = 0) -> Server:
         """Return a server that does not exist yet, and is removed afterwards."""
-        self.servers.append(Server(self.folder, name, host, port))
+        self.servers.append(Server(self.folder, name, host, port, disk))
         return self.servers[-1]
 
 
