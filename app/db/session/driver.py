@@ -24,6 +24,7 @@ _CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     OSError,
 )
+_ENDED_IDLE = (asyncpg.IdleSessionTimeoutError, asyncpg.IdleInTransactionSessionTimeoutError)
 # The driver's words for the second of two concurrent operations.
 _OTHER = "another operation"
 
@@ -33,6 +34,12 @@ def is_lost(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError) and error.severity_en in {"FATAL", "PANIC"}:
         return True
     return isinstance(error, _CONNECTION_LOST)
+
+
+def had_ended(error: BaseException | None) -> bool:
+    """Return whether the server had ended the session because it did nothing, and so did not execute what was sent."""
+    # What the server said last is the cause of the driver's error.
+    return error is not None and (isinstance(error, _ENDED_IDLE) or isinstance(error.__cause__, _ENDED_IDLE))
 
 
 def is_busy(error: Exception) -> bool:
