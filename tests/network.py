@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
 
+# So many bytes of a piece go one at a time.
+_SINGLE = 200
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -18,6 +20,8 @@ class Network:
 
     `statements` are the SQL texts that were executed through it, also BEGIN and the like; `connections` counts those
     that it accepted; `waiting` says whether an answer of the server is held back; it listens on `port`.
+    Every second connection is as slow as `latency` says, in seconds for each piece, while it is not zero, and its
+    pieces are single bytes.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -25,6 +29,7 @@ class Network:
         self.connections = 0
         self._address = conninfo_to_dict(dsn)
         self.waiting = False
+        self.latency = 0.0
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -104,10 +109,24 @@ class Network:
         writers = {client[1], server[1]}
         self._writers |= writers
         spy = StatementSpy(self.statements.append)
+        write = self._write_slowly if self.connections % 2 else _write
         try:
-            await asyncio.gather(_pump(client[0], server[1], spy.feed), _pump(server[0], client[1], gate=self._gate))
+            await asyncio.gather(
+                _pump(client[0], server[1], spy.feed, write=write),
+                _pump(server[0], client[1], gate=self._gate, write=write),
+            )
         finally:
             self._writers -= writers
+
+    async def _write_slowly(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+            # The first of them: more would take the time of this process.
+            for place in range(min(len(data), _SINGLE)):
+                await _write(writer, data[place : place + 1])
+                await asyncio.sleep(0)
+            data = data[_SINGLE:]
+        await _write(writer, data)
 
     async def _connect(self) -> Stream:
         host, port = str(self._address.get("host") or "localhost"), int(self._address.get("port") or 5432)
@@ -150,11 +169,17 @@ class StatementSpy:
             self._tell(self._texts[name])
 
 
+async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(data)
+    await writer.drain()
+
+
 async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     look: Callable[[bytes], object] = bytes,
     gate: Callable[[], Awaitable[object]] | None = None,
+    write: Callable[[asyncio.StreamWriter, bytes], Awaitable[object]] | None = None,
 ) -> None:
     """Carry bytes until either end closes or is cut."""
     try:
@@ -162,8 +187,7 @@ async def _pump(
             look(data)
             if gate is not None:
                 await gate()
-            writer.write(data)
-            await writer.drain()
+            await (write or _write)(writer, data)
     except ConnectionError:
         # A cut line is what this is for: both ends notice by themselves.
         return

@@ -26,24 +26,27 @@ OPTIONS = {
     "shared_buffers": "32MB",
 }
 USER = "postgres"
+# Has TLS, which the embedded server lacks.
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
 
 class Server:
     """A server with its data in `folder`. Everything here waits until it is done.
 
-    With `disk` it has a second one of so many megabytes, `disk_folder`, which it loses when it ends.
+    With `tls` it is Debian's, which can encrypt. With `disk` it has a second disk of so many megabytes, at
+    `disk_folder`, which it loses when it ends.
     """
 
     def __init__(
-        self, folder: Path, name: str, host: str = "127.0.0.1", port: int | None = None, disk: int = 0
+        self, folder: Path, name: str, host: str = "127.0.0.1", port: int = 0, *, disk: int = 0, tls: bool = False
     ) -> None:
         self.data = folder / name
         self.disk_folder = folder / f"{name}-disk"
         self.host = host
         self.port = port or free_port()
         self._disk = disk
-        self._owner = "nobody" if os.geteuid() == 0 else None
-        self._programs = programs()
+        self.owner = "nobody" if os.geteuid() == 0 else None
+        self._programs = DEBIAN if tls else programs()
 
     def address(self, database: str = "postgres") -> str:
         """The URL of a database of this server alone."""
@@ -66,12 +69,22 @@ class Server:
         await self.start()
         await primary.require_standby(on=True)
 
+    def ask_for_password(self, user: str) -> None:
+        """From the next reload on, let this user in by a password only."""
+        rules = self.data / "pg_hba.conf"
+        rules.write_text(f"host all {user} all scram-sha-256\n{rules.read_text()}")
+
+    async def use_tls(self) -> None:
+        """Encrypt from now on, by the certificate in server.crt."""
+        await self.execute("alter system set ssl = on")
+        await self.execute("select pg_reload_conf()")
+
     async def return_to(self, primary: "Server") -> None:
         """Start again as a standby of the server that is promoted next, after this one was stopped cleanly."""
         signal_file = self.data / "standby.signal"
         signal_file.touch()
-        if self._owner:
-            shutil.chown(signal_file, self._owner)
+        if self.owner:
+            shutil.chown(signal_file, self.owner)
         source = f"host={primary.host} port={primary.port} user={USER} application_name=standby"
         with (self.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"synchronous_standby_names = ''\nprimary_conninfo = '{source}'\n")
@@ -153,7 +166,7 @@ class Server:
                 if f" {self.host}(" in " ".join(process.cmdline()):
                     commands += f"prlimit --pid {process.pid} --as={limit}:;"
         # By their own user, which may do so always. One that has ended meanwhile needs no limit.
-        await asyncio.to_thread(subprocess.run, ["sh", "-c", commands], user=self._owner, stderr=subprocess.DEVNULL)
+        await asyncio.to_thread(subprocess.run, ["sh", "-c", commands], user=self.owner, stderr=subprocess.DEVNULL)
 
     @asynccontextmanager
     async def filled(self) -> AsyncGenerator[None]:
@@ -177,15 +190,15 @@ class Server:
 
     def _own(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        if self._owner:
-            shutil.chown(folder, self._owner)
+        if self.owner:
+            shutil.chown(folder, self.owner)
             for each in (folder, *folder.parents):
                 each.chmod(each.stat().st_mode | 0o011)
 
     async def _run(self, program: str, *arguments: str | Path, has_disk: bool = False) -> None:
-        command, user = [self._programs / program, *arguments], self._owner
+        command, user = [self._programs / program, *arguments], self.owner
         if has_disk:
-            command, user = with_disk(command, self.disk_folder, self._disk, self._owner), None
+            command, user = with_disk(command, self.disk_folder, self._disk, self.owner), None
 
         def run() -> None:
             subprocess.run(

@@ -9,18 +9,22 @@ from tests.network import Network
 
 
 async def broken_network(setting: Setting, ledger: Ledger) -> str:
-    """Connections to the server break, are refused, or go silent for longer than a statement may take."""
+    """Connections break, are refused, go silent for longer than a statement may take, or are slow, byte by byte."""
     server = setting.server("behind")
     await server.create()
     async with Network(server.address()) as network, served(setting, network.dsn, ledger) as (_, load):
         for number in range(setting.rounds):
             await asyncio.sleep(setting.chance.uniform(0.1, 0.4))
-            if number % 3 == 0:
+            if number % 4 == 0:
                 network.drop()
-            elif number % 3 == 1:
+            elif number % 4 == 1:
                 await network.cut()
                 await asyncio.sleep(setting.chance.uniform(0, 0.5))
                 await network.mend()
+            elif number % 4 == 2:
+                network.latency = setting.chance.uniform(0.01, 0.1)
+                await asyncio.sleep(setting.chance.uniform(0.5, 1.5))
+                network.latency = 0.0
             else:
                 network.hold()
                 await asyncio.sleep(setting.chance.uniform(0.5, 4))

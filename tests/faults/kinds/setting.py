@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from tests.faults.ledger import Ledger
 from tests.faults.load import Load
@@ -24,9 +25,9 @@ class Setting:
     servers: list[Server]
     workers: int = 1
 
-    def server(self, name: str, host: str = "127.0.0.1", port: int = 0, disk: int = 0) -> Server:
+    def server(self, name: str, host: str = "127.0.0.1", port: int = 0, **more: Any) -> Server:
         """Return a server that does not exist yet, and is removed afterwards."""
-        self.servers.append(Server(self.folder, name, host, port, disk))
+        self.servers.append(Server(self.folder, name, host, port, **more))
         return self.servers[-1]
 
 
