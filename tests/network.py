@@ -21,7 +21,7 @@ class Network:
     `statements` are the SQL texts that were executed through it, also BEGIN and the like; `connections` counts those
     that it accepted; `waiting` says whether an answer of the server is held back; it listens on `port`.
     Every second connection is as slow as `latency` says, in seconds for each piece, while it is not zero, and its
-    pieces are single bytes.
+    pieces are single bytes. While `keeps_open`, a connection that the server closes stays open to the client.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -30,6 +30,7 @@ class Network:
         self._address = conninfo_to_dict(dsn)
         self.waiting = False
         self.latency = 0.0
+        self.keeps_open = False
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -113,9 +114,10 @@ class Network:
         try:
             await asyncio.gather(
                 _pump(client[0], server[1], spy.feed, write=write),
-                _pump(server[0], client[1], gate=self._gate, write=write),
+                _pump(server[0], client[1], gate=self._gate, write=write, keeps_open=lambda: self.keeps_open),
             )
         finally:
+            client[1].close()
             self._writers -= writers
 
     async def _write_slowly(self, writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -178,8 +180,10 @@ async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     look: Callable[[bytes], object] = bytes,
+    *,
     gate: Callable[[], Awaitable[object]] | None = None,
     write: Callable[[asyncio.StreamWriter, bytes], Awaitable[object]] | None = None,
+    keeps_open: Callable[[], bool] = bool,
 ) -> None:
     """Carry bytes until either end closes or is cut."""
     try:
@@ -192,4 +196,5 @@ async def _pump(
         # A cut line is what this is for: both ends notice by themselves.
         return
     finally:
-        writer.close()
+        if not keeps_open():
+            writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -34,6 +35,19 @@ async def test_a_statement_that_met_the_end_of_its_session_is_known_not_to_be_ex
     strict: Database, db: Database
 ) -> None:
     do_nothing()
+    with pytest.raises(DatabaseUnavailable) as lost:
+        await add_note(strict, body="a")
+
+    assert not lost.value.may_be_done
+    assert await add_note(strict, body="b") == "b"
+    assert await db.fetchval("select array_agg(body) from notes") == ["b"]
+
+
+async def test_a_session_whose_end_was_told_and_whose_connection_is_still_open_is_replaced(
+    strict: Database, db: Database, network: Network
+) -> None:
+    network.keeps_open = True
+    await asyncio.sleep(0.4)
     with pytest.raises(DatabaseUnavailable) as lost:
         await add_note(strict, body="a")
 

@@ -77,7 +77,14 @@ class Server:
     async def use_tls(self) -> None:
         """Encrypt from now on, by the certificate in server.crt."""
         await self.execute("alter system set ssl = on")
+        await self.reload()
+
+    async def reload(self) -> None:
+        """Have the server read its files again, and wait until it has."""
+        before = await self.execute("select pg_conf_load_time()")
         await self.execute("select pg_reload_conf()")
+        while await self.execute("select pg_conf_load_time()") == before:
+            await asyncio.sleep(0.01)
 
     async def return_to(self, primary: "Server") -> None:
         """Start again as a standby of the server that is promoted next, after this one was stopped cleanly."""
@@ -141,7 +148,9 @@ class Server:
 
     async def execute(self, sql: str, database: str = "postgres") -> object:
         """Run SQL and return its first value."""
-        connection = await asyncpg.connect(self.address(database), timeout=10)
+        connection = await asyncpg.connect(
+            self.address(database), timeout=10, server_settings={"idle_session_timeout": "0"}
+        )
         try:
             return await connection.fetchval(sql)
         finally:

@@ -27,6 +27,7 @@ _CONNECTION_LOST = (
 _ENDED_IDLE = (asyncpg.IdleSessionTimeoutError, asyncpg.IdleInTransactionSessionTimeoutError)
 # The driver's words for the second of two concurrent operations.
 _OTHER = "another operation"
+_REFUSED = "cannot switch to state"
 
 
 def is_lost(error: Exception) -> bool:
@@ -34,6 +35,13 @@ def is_lost(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError) and error.severity_en in {"FATAL", "PANIC"}:
         return True
     return isinstance(error, _CONNECTION_LOST)
+
+
+def was_sent(error: Exception) -> bool:
+    """Return whether the statement of a lost connection may have reached the server, and may have been executed."""
+    # The driver raises these two before it sends anything; the second when the server's last word was an error.
+    is_unsent = isinstance(error, asyncpg.InterfaceError) or _REFUSED in str(error)
+    return not is_unsent and not had_ended(error)
 
 
 def had_ended(error: BaseException | None) -> bool:

@@ -10,6 +10,8 @@ from tests.faults.ledger import Ledger
 # Sessions live for a second, so that there is always somebody who connects.
 _SHORT = {"DB_POOL_MAX_LIFETIME": "1"}
 
+_OPENED = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid) where ssl and backend_start > '{began}'"
+
 
 async def rotated_password(setting: Setting, ledger: Ledger) -> str:
     """The password of the service's role and the file that the service reads it from change, one after the other."""
@@ -17,7 +19,7 @@ async def rotated_password(setting: Setting, ledger: Ledger) -> str:
     await server.create()
     await server.execute("create role app superuser login")
     server.ask_for_password("app")
-    await server.execute("select pg_reload_conf()")
+    await server.reload()
 
     async def change_role() -> None:
         await server.execute(f"alter role app password '{password}'")
@@ -60,10 +62,13 @@ async def replaced_certificate(setting: Setting, ledger: Ledger) -> str:
     async def replace() -> None:
         if setting.chance.random() < 0.5:
             strange.sign()
-            await server.execute("select pg_reload_conf()")
+            await server.reload()
+            began = await server.execute("select now()::text")
             await asyncio.sleep(setting.chance.uniform(0.5, 1.5))
+            if opened := await server.execute(_OPENED.format(began=began)):
+                ledger.wrong.append(f"{opened} sessions were opened although nobody trusts the server")
         trusted.sign()
-        await server.execute("select pg_reload_conf()")
+        await server.reload()
 
     tls = {"DB_TLS_MODE": "verify-full", "DB_TLS_ROOT_CERT": str(trusted.file)}
     async with served(setting, server.address(), ledger, **tls, **_SHORT) as (_, load):
