@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 from psycopg.conninfo import conninfo_to_dict
 
+# So many bytes of a piece go one at a time.
+_SINGLE = 200
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -17,7 +19,9 @@ class Network:
     """A port that leads to the server of `dsn`; `self.dsn` goes through it.
 
     `statements` are the SQL texts that were executed through it, also BEGIN and the like; `connections` counts those
-    that it accepted; `waiting` says whether an answer of the server is held back.
+    that it accepted; `waiting` says whether an answer of the server is held back; it listens on `port`.
+    Every second connection is as slow as `latency` says, in seconds for each piece, while it is not zero, and its
+    pieces are single bytes. While `keeps_open`, a connection that the server closes stays open to the client.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -25,17 +29,19 @@ class Network:
         self.connections = 0
         self._address = conninfo_to_dict(dsn)
         self.waiting = False
+        self.latency = 0.0
+        self.keeps_open = False
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._relays: set[asyncio.Task[None]] = set()
-        self._port = 0
+        self.port = 0
 
     @property
     def dsn(self) -> str:
         """The address of the same database, through this network."""
         user, password = (quote(str(self._address.get(part) or ""), safe="") for part in ("user", "password"))
-        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/{self._address['dbname']}?sslmode=disable"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{self._address['dbname']}?sslmode=disable"
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -46,8 +52,8 @@ class Network:
 
     async def mend(self) -> None:
         """Let connections through, again by the same port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Break every connection and refuse new ones; twice is once."""
@@ -104,10 +110,25 @@ class Network:
         writers = {client[1], server[1]}
         self._writers |= writers
         spy = StatementSpy(self.statements.append)
+        write = self._write_slowly if self.connections % 2 else _write
         try:
-            await asyncio.gather(_pump(client[0], server[1], spy.feed), _pump(server[0], client[1], gate=self._gate))
+            await asyncio.gather(
+                _pump(client[0], server[1], spy.feed, write=write),
+                _pump(server[0], client[1], gate=self._gate, write=write, keeps_open=lambda: self.keeps_open),
+            )
         finally:
+            client[1].close()
             self._writers -= writers
+
+    async def _write_slowly(self, writer: asyncio.StreamWriter, data: bytes) -> None:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+            # The first of them: more would take the time of this process.
+            for place in range(min(len(data), _SINGLE)):
+                await _write(writer, data[place : place + 1])
+                await asyncio.sleep(0)
+            data = data[_SINGLE:]
+        await _write(writer, data)
 
     async def _connect(self) -> Stream:
         host, port = str(self._address.get("host") or "localhost"), int(self._address.get("port") or 5432)
@@ -150,11 +171,19 @@ class StatementSpy:
             self._tell(self._texts[name])
 
 
+async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(data)
+    await writer.drain()
+
+
 async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
     look: Callable[[bytes], object] = bytes,
+    *,
     gate: Callable[[], Awaitable[object]] | None = None,
+    write: Callable[[asyncio.StreamWriter, bytes], Awaitable[object]] | None = None,
+    keeps_open: Callable[[], bool] = bool,
 ) -> None:
     """Carry bytes until either end closes or is cut."""
     try:
@@ -162,10 +191,10 @@ async def _pump(
             look(data)
             if gate is not None:
                 await gate()
-            writer.write(data)
-            await writer.drain()
+            await (write or _write)(writer, data)
     except ConnectionError:
         # A cut line is what this is for: both ends notice by themselves.
         return
     finally:
-        writer.close()
+        if not keeps_open():
+            writer.close()

@@ -17,13 +17,15 @@ from tests.network import Network, Stream
 class Mute:
     """A host that accepts connections and says nothing, or closes them at once; `asked` counts them."""
 
-    def __init__(self, *, closes: bool = False) -> None:
+    def __init__(self, *, closes: bool = False, address: str = "127.0.0.1", port: int = 0) -> None:
         self.asked = 0
+        self.port = port
         self._closes = closes
+        self._address = address
         self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, self._address, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -11,9 +11,10 @@ import asyncpg
 import psycopg
 import pytest
 
-from app.db import Database
+from app.db import Database, DatabaseUnavailable
 from app.settings import load_settings
 from tests.debian.conftest import UNCERTIFIED_HOST, DebianPostgres, run
+from tests.resolver import LOOPS, resolving
 
 pytestmark = pytest.mark.debian
 
@@ -93,6 +94,23 @@ async def test_a_server_whose_certificate_names_another_host_is_refused(
     assert await connect(configure("verify-ca", debian_postgres.ca_file, host=UNCERTIFIED_HOST)) is True
     with pytest.raises(error, match="certificate"):
         await connect(configure("verify-full", debian_postgres.ca_file, host=UNCERTIFIED_HOST))
+
+
+@pytest.mark.parametrize("name", ["localhost", "db.example"])
+async def test_each_address_of_a_name_has_to_have_a_certificate_for_the_name(
+    configure: Configure, debian_postgres: DebianPostgres, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # Nobody listens at the first.
+    names = {name: ["127.0.0.3", UNCERTIFIED_HOST]}
+    for loop in LOOPS:
+        monkeypatch.setattr(loop, "getaddrinfo", resolving(names.get, loop.getaddrinfo))
+    db = Database(configure("verify-full", debian_postgres.ca_file, host=name), min_size=1)
+    if name == "localhost":
+        async with db:
+            assert await db.fetchval(ENCRYPTED) is True
+    else:
+        with pytest.raises(DatabaseUnavailable, match=r"not valid for 'db\.example'"):
+            await db.connect()
 
 
 @both_drivers

@@ -17,19 +17,19 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.kinds import KINDS, Setting
+from tests.faults.kinds import KINDS, NEEDS_DEBIAN, Setting
 from tests.faults.ledger import Audit, Ledger
-from tests.faults.servers import Server
+from tests.faults.servers import DEBIAN, Server
 
 COLUMNS = ("requests", "acknowledged", "unknown", "lost", "doubled", "hung", "wrong", "longest request", "back after")
 
 
-async def run_kind(name: str, rounds: int, seed: int) -> tuple[Ledger, Audit]:
+async def run_kind(name: str, rounds: int, seed: int, workers: int = 1) -> tuple[Ledger, Audit]:
     """Make the rounds of one kind on servers of its own, and audit them."""
     ledger, folder = Ledger(), Path(tempfile.mkdtemp(prefix="bindery-faults-"))
     servers: list[Server] = []
     try:
-        setting = Setting(folder, rounds, random.Random(f"{name} {seed}"), servers)
+        setting = Setting(folder, rounds, random.Random(f"{name} {seed}"), servers, workers)
         dsn = await KINDS[name](setting, ledger)
         return ledger, await ledger.audit(dsn)
     finally:
@@ -61,13 +61,17 @@ def complaints(ledger: Ledger, audit: Audit) -> list[str]:
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of each kind.")
 @click.option("--seed", type=int, help="Decides when what fails; default: any, which is printed.")
 @click.option("--only", multiple=True, type=click.Choice(list(KINDS)), help="A kind of faults; may be repeated.")
-def main(rounds: int, seed: int | None, only: tuple[str, ...]) -> None:
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="How many processes serve.")
+def main(rounds: int, seed: int | None, only: tuple[str, ...], workers: int) -> None:
     """Print a table with a line for each kind."""
     seed = secrets.randbelow(10**6) if seed is None else seed
-    table, failed = Table("fault", *COLUMNS, title=f"{rounds} rounds of each, seed {seed}"), False
+    table, failed = Table("fault", *COLUMNS, title=f"{rounds} rounds of each, seed {seed}, {workers} workers"), False
     for name in only or KINDS:
+        if name in NEEDS_DEBIAN and not DEBIAN.exists():
+            click.echo(f"{name} is left out: {DEBIAN} is missing, and only that server has TLS", err=True)
+            continue
         click.echo(f"{name} …", err=True)
-        ledger, audit = asyncio.run(run_kind(name, rounds, seed))
+        ledger, audit = asyncio.run(run_kind(name, rounds, seed, workers))
         table.add_row(name, *row(ledger, audit))
         for complaint in complaints(ledger, audit):
             failed = True

@@ -32,6 +32,11 @@ class Load:
         self._client = httpx2.AsyncClient(base_url=address, timeout=DEADLINE, limits=limits)
         self._headers: dict[str, str] = {}
 
+    @property
+    def token(self) -> str:
+        """The `Authorization` of the clients."""
+        return self._headers["Authorization"]
+
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Make requests during the block."""

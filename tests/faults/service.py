@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.processes import TIMEOUT, environment
+from tests.processes import ROOT, TIMEOUT, environment
 
 # A request waits at most for a connection, then for a statement; both in seconds.
 SETTINGS = {
@@ -22,6 +22,14 @@ SETTINGS = {
     "DB_CONNECT_TIMEOUT": "2",
     "SHUTDOWN_TIMEOUT": "5",
 }
+# Python runs it before the service, so that names are those of a file.
+_RESOLVER = """
+import sys
+from pathlib import Path
+sys.path.append({root!r})
+from tests.resolver import resolve_by_file
+resolve_by_file(Path({names!r}))
+"""
 
 
 class ServiceProcess:
@@ -45,10 +53,13 @@ class ServiceProcess:
 
 
 @asynccontextmanager
-async def service(dsn: str, *, workers: int = 1, **settings: str) -> AsyncGenerator[ServiceProcess]:
-    """Migrate the database and serve it during the block."""
+async def service(dsn: str, *, workers: int = 1, names: str = "", **settings: str) -> AsyncGenerator[ServiceProcess]:
+    """Migrate the database and serve it during the block. `names` is a file for tests/resolver.py."""
     with TemporaryDirectory(prefix="bindery-faults-") as folder:
         log = Path(folder) / "log"
+        if names:
+            (Path(folder) / "sitecustomize.py").write_text(_RESOLVER.format(root=str(ROOT), names=names))
+            settings["PYTHONPATH"] = folder
         variables = environment(**{**SETTINGS, "DATABASE_URL": dsn, **settings})
         command = [sys.executable, "-m", "app", "serve", "--migrate", "--workers", str(workers)]
         with log.open("wb") as errors:

@@ -1,6 +1,13 @@
-"""Several hosts in one address: each gets a share of the time to connect, so that a silent one leaves some."""
+"""Several hosts in one address: each gets a share of the time to connect, so that a silent one leaves some.
 
+A name is resolved for each connection. If it has several addresses, they share the time of their host.
+"""
+
+import asyncio
 import os
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import ip_address
 from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -8,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 from app.db.pool.address import check_target
+from app.db.pool.one_address import OneAddress
 
 # The values of target_session_attrs that need a server which accepts writes, and those that allow a read-only one.
 WRITABLE = frozenset({"read-write", "primary"})
@@ -33,6 +41,14 @@ class Host(NamedTuple):
         return self.name if self.name.startswith("/") else f"{self.name}:{self.port}"
 
 
+class NoneAccepted(OSError):
+    """Of several places none accepted a connection. `errors` are theirs."""
+
+    def __init__(self, errors: dict[Host, Exception]) -> None:
+        super().__init__("; ".join(f"{place}: {_reason(error)}" for place, error in errors.items()))
+        self.errors = list(errors.values())
+
+
 class Hosts:
     """The hosts of a DSN, in the order in which they are tried.
 
@@ -48,18 +64,17 @@ class Hosts:
 
     async def connect(self, *, timeout: float, **arguments: Any) -> Any:
         """Connect to the first host that accepts, within `timeout` seconds for all. Raises the driver's errors."""
-        if len(self._hosts) < 2:
+        if not self._hosts:
             return await asyncpg.connect(self.dsn, timeout=timeout, **arguments)
-        ends, errors = monotonic() + timeout, dict[Host, Exception]()
-        preferred = self._preferred()
+        ends, preferred = monotonic() + timeout, self._preferred()
         if preferred is None:
-            return await self._first(ends, arguments, errors)
+            return await self._first(ends, arguments)
         try:
-            return await self._first(ends, {**arguments, "target_session_attrs": preferred}, errors)
-        except Exception:
-            if not any(isinstance(error, asyncpg.TargetServerAttributeNotMatched) for error in errors.values()):
+            return await self._first(ends, {**arguments, "target_session_attrs": preferred})
+        except Exception as error:
+            if not _names_role(error):
                 raise
-            return await self._first(ends, {**arguments, "target_session_attrs": "any"}, errors)
+            return await self._first(ends, {**arguments, "target_session_attrs": "any"})
 
     def _preferred(self) -> str | None:
         """Return the role of a server that is looked for before any other one will do; None if there is no such."""
@@ -67,28 +82,65 @@ class Hosts:
             return "standby"
         return "read-write" if self.prefers_writable and self.target == "any" else None
 
-    async def _first(self, ends: float, arguments: dict[str, Any], errors: dict[Host, Exception]) -> Any:
-        """Connect to the first host that accepts until the moment `ends`. `errors` collects those of the others."""
-        hosts = self._in_order()
-        for tried, host in enumerate(hosts):
-            share = (ends - monotonic()) / (len(hosts) - tried)
-            try:
-                return await self._connect(host, share, arguments)
-            except _NEXT as error:
-                errors[host] = error
-        raise _summary(errors)
+    async def _first(self, ends: float, arguments: dict[str, Any]) -> Any:
+        """Connect to the first host that accepts until the moment `ends`."""
+
+        async def connect(host: Host, seconds: float) -> Any:
+            return await self._connect(host, seconds, arguments)
+
+        return await self._first_of(self._hosts, ends, connect)
 
     async def _connect(self, host: Host, seconds: float, arguments: dict[str, Any]) -> Any:
-        self._silent_since.pop(host, None)
-        try:
-            return await asyncpg.connect(self.dsn, host=host.name, port=host.port, timeout=seconds, **arguments)
-        except TimeoutError as error:
-            self._silent_since[host] = monotonic()
-            raise TimeoutError(f"no answer in {max(seconds, 0):.1f} s") from error
+        """Connect to the first address of a host that accepts, within so many seconds."""
+        ends = monotonic() + seconds
 
-    def _in_order(self) -> list[Host]:
+        async def connect(address: Host, seconds: float) -> Any:
+            there: dict[str, Any] = {"host": host.name, "port": host.port, "timeout": seconds, **arguments}
+            if address != host:
+                # The driver gets the name too, which the server's certificate has to have.
+                there["loop"] = OneAddress(asyncio.get_running_loop(), address.name)
+            return await asyncpg.connect(self.dsn, **there)
+
+        return await self._first_of(await _addresses(host, seconds), ends, connect)
+
+    async def _first_of(
+        self, places: Iterable[Host], ends: float, connect: Callable[[Host, float], Awaitable[Any]]
+    ) -> Any:
+        """Connect to the first place that accepts; each has an equal share of what is left of the time."""
+        errors, ordered = dict[Host, Exception](), self._in_order(places)
+        for tried, place in enumerate(ordered):
+            seconds = (ends - monotonic()) / (len(ordered) - tried)
+            self._silent_since.pop(place, None)
+            try:
+                return await connect(place, seconds)
+            except TimeoutError as error:
+                self._silent_since[place] = monotonic()
+                errors[place] = TimeoutError(f"no answer in {max(seconds, 0):.1f} s")
+                errors[place].__cause__ = error
+            except _NEXT as error:
+                errors[place] = error
+        raise _summary(errors)
+
+    def _in_order(self, places: Iterable[Host]) -> list[Host]:
         recent = monotonic() - _SILENT
-        return sorted(self._hosts, key=lambda host: self._silent_since.get(host, 0.0) > recent)
+        return sorted(places, key=lambda place: self._silent_since.get(place, 0.0) > recent)
+
+
+async def _addresses(host: Host, seconds: float) -> list[Host]:
+    """Return the addresses that a name has now; an address and a socket's folder are their own."""
+    if host.name.startswith("/") or _is_address(host.name):
+        return [host]
+    async with asyncio.timeout(seconds):
+        found = await asyncio.get_running_loop().getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(Host(str(where[0]), host.port) for *_, where in found))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _target_of_environment() -> str:
@@ -129,11 +181,18 @@ def _query(dsn: str) -> dict[str, str]:
 
 
 def _summary(errors: dict[Host, Exception]) -> Exception:
-    """Return one error for all hosts: the error of each, or that none has the required role."""
-    unwanted = [error for error in errors.values() if isinstance(error, asyncpg.TargetServerAttributeNotMatched)]
-    if len(unwanted) == len(errors):
-        return unwanted[0]
-    return OSError("; ".join(f"{host}: {_reason(error)}" for host, error in errors.items()))
+    """Return one error for all places: the error of each, or what is the same for all."""
+    for kind in (asyncpg.TargetServerAttributeNotMatched, TimeoutError):
+        if len(errors) == 1 or all(isinstance(error, kind) for error in errors.values()):
+            return next(iter(errors.values()))
+    return NoneAccepted(errors)
+
+
+def _names_role(error: Exception) -> bool:
+    """Return whether a server was reached that only lacks the role."""
+    if isinstance(error, NoneAccepted):
+        return any(_names_role(each) for each in error.errors)
+    return isinstance(error, asyncpg.TargetServerAttributeNotMatched)
 
 
 def _reason(error: Exception) -> str:

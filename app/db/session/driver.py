@@ -24,8 +24,10 @@ _CONNECTION_LOST = (
     asyncpg.CannotConnectNowError,
     OSError,
 )
+_ENDED_IDLE = (asyncpg.IdleSessionTimeoutError, asyncpg.IdleInTransactionSessionTimeoutError)
 # The driver's words for the second of two concurrent operations.
 _OTHER = "another operation"
+_REFUSED = "cannot switch to state"
 
 
 def is_lost(error: Exception) -> bool:
@@ -33,6 +35,19 @@ def is_lost(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError) and error.severity_en in {"FATAL", "PANIC"}:
         return True
     return isinstance(error, _CONNECTION_LOST)
+
+
+def was_sent(error: Exception) -> bool:
+    """Return whether the statement of a lost connection may have reached the server, and may have been executed."""
+    # The driver raises these two before it sends anything; the second when the server's last word was an error.
+    is_unsent = isinstance(error, asyncpg.InterfaceError) or _REFUSED in str(error)
+    return not is_unsent and not had_ended(error)
+
+
+def had_ended(error: BaseException | None) -> bool:
+    """Return whether the server had ended the session because it did nothing, and so did not execute what was sent."""
+    # What the server said last is the cause of the driver's error.
+    return error is not None and (isinstance(error, _ENDED_IDLE) or isinstance(error.__cause__, _ENDED_IDLE))
 
 
 def is_busy(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from app.db.counting.transaction_state import TransactionState
 from app.db.counting.work import WORK
 from app.db.errors import BinderyError, ConnectionBusy, DatabaseUnavailable, StatementTimeout
 from app.db.session.affinity import Affinity
-from app.db.session.driver import DRIVER_ERRORS, NEVER, is_busy, is_from_server, is_lost
+from app.db.session.driver import DRIVER_ERRORS, NEVER, is_busy, is_from_server, is_lost, was_sent
 from app.db.session.outdated import explain_lost_statement, unknown_type
 from app.db.session.resettable import ResettableConnection
 from app.db.session.session_options import NO_OPTIONS, SessionOptions
@@ -203,8 +203,7 @@ class Session(ResettableConnection, Counting):
         self.lost = True
         self.needs_reset()
         lost = DatabaseUnavailable(f"the connection was lost during {step}: {self._why_lost or error}")
-        # asyncpg raises an InterfaceError before it sends anything.
-        lost.may_be_done = self._top_xact is None and not isinstance(error, asyncpg.InterfaceError)
+        lost.may_be_done = self._top_xact is None and was_sent(error)
         return lost
 
     def refuse_misuse(self, step: str) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 
 from app.db.counting.transaction_state import Marker
 from app.db.errors import BadArgument, CommitUnknown, ConnectionBusy, DatabaseUnavailable, TransactionAborted
+from app.db.session.driver import had_ended
 from app.db.session.session import Session
 
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
@@ -193,6 +194,8 @@ async def _send_commit(session: Session) -> str:
     try:
         return await session.send("commit", "COMMIT")
     except DatabaseUnavailable as error:
+        if had_ended(error.__cause__):
+            raise
         raise CommitUnknown(f"nobody answered COMMIT: all of it was stored or nothing ({error})") from error
     except Exception:
         if session.is_in_transaction():
