@@ -2,8 +2,10 @@
 
 import difflib
 import ssl
+from asyncio import AbstractEventLoop
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 TARGETS = ("any", "primary", "read-write", "read-only", "standby", "prefer-standby")
@@ -102,3 +104,36 @@ def _system_bundle() -> str:
         "says sslrootcert=system, and this system has no file of trusted certificates: install ca-certificates, or"
         " name a file"
     )
+
+
+class OneAddress:
+    """The event loop of a connection, where every name is this one address.
+
+    The driver takes no address beside the name, which TLS needs.
+
+    The request that cancels a statement goes to the same address, as the connection keeps this loop.
+    """
+
+    def __init__(self, loop: AbstractEventLoop, address: str) -> None:
+        self._loop = loop
+        self._address = address
+        # What the driver asks for with each statement that has a limit.
+        self.create_future = loop.create_future
+        self.call_later = loop.call_later
+        self.time = loop.time
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._loop is other
+
+    def __hash__(self) -> int:
+        # asyncio finds the current task by its loop.
+        return hash(self._loop)
+
+    async def create_connection(self, protocol_factory: Any, host: str, port: int, **arguments: Any) -> Any:
+        """Connect to the address in place of the host."""
+        if arguments.get("ssl"):
+            arguments["server_hostname"] = host
+        return await self._loop.create_connection(protocol_factory, self._address, port, **arguments)

@@ -14,8 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from app.db.pool.address import check_target
-from app.db.pool.one_address import OneAddress
+from app.db.pool.address import OneAddress, check_target
 
 # The values of target_session_attrs that need a server which accepts writes, and those that allow a read-only one.
 WRITABLE = frozenset({"read-write", "primary"})

@@ -43,7 +43,7 @@ async def rotated_password(setting: Setting, ledger: Ledger) -> str:
     await change_file()
     try:
         dsn = server.address().replace("postgres@", "app@")
-        async with served(setting, dsn, ledger, DB_PASSWORD_FILE=str(file), **_SHORT) as (_, load):
+        async with served(setting, dsn, ledger, workers=1, DB_PASSWORD_FILE=str(file), **_SHORT) as (_, load):
             await rounds(setting, load, rotate)
     finally:
         file.unlink()
@@ -71,7 +71,7 @@ async def replaced_certificate(setting: Setting, ledger: Ledger) -> str:
         await server.reload()
 
     tls = {"DB_TLS_MODE": "verify-full", "DB_TLS_ROOT_CERT": str(trusted.file)}
-    async with served(setting, server.address(), ledger, **tls, **_SHORT) as (_, load):
+    async with served(setting, server.address(), ledger, workers=1, **tls, **_SHORT) as (_, load):
         await rounds(setting, load, replace)
     _only_refused(ledger)
     return server.address()

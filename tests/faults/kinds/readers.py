@@ -31,7 +31,7 @@ async def slow_readers(setting: Setting, ledger: Ledger) -> str:
     await server.create()
     limits = {"EXPORT_CONNECTIONS": f"{_LIMIT}", "EXPORT_READ_TIMEOUT": f"{_READ_TIMEOUT}"}
     sizes = {"DB_POOL_SIZE": "4", "DB_MAX_OVERFLOW": "0"}
-    async with served(setting, server.address(), ledger, **limits, **sizes) as (process, load):
+    async with served(setting, server.address(), ledger, workers=1, **limits, **sizes) as (process, load):
         await server.execute(_LONG_ARTICLES)
 
         async def read_slowly() -> None:
