@@ -41,7 +41,7 @@ coverage: $(INSTALLED) ## the same, with the branches of app/ that they cover, w
 	.venv/bin/python $(PYTEST) -m "not debian and not index" --cov=app $(ARGS)
 
 test-all: $(INSTALLED) debian-packages test-newer ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
-	.venv/bin/python $(PYTEST) -m "debian or index" $(or $(ARGS),$$(grep -rlE "mark\.(debian|index)" tests))
+	.venv/bin/python $(PYTEST) -m "debian or index" $(or $(ARGS),$$(grep -rlE --include="*.py" "mark\.(debian|index)" tests))
 
 # The oldest Python that is supported runs all tests; the image has the newest.
 test-newer: $(PACKAGES) ## the service and the layer's protocol on the newest Python that this machine has beside its own
