@@ -19,6 +19,11 @@ POSTGRES_15 = /usr/lib/postgresql/15/bin/postgres
 PGBOUNCER = /usr/sbin/pgbouncer
 CHROMIUM = /usr/bin/chromium
 
+# Containers often set it. The tests start hundreds of processes, and each would compile all it imports: most of its time.
+unexport PYTHONDONTWRITEBYTECODE
+# A worker that has nothing left takes from another, which may have got more of the long ones.
+PYTEST = -m pytest --numprocesses auto --dist worksteal
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-newer coverage check faults audit bench bench-all lock clean debian-packages wrk
 .DELETE_ON_ERROR:
@@ -30,13 +35,13 @@ run: $(INSTALLED) ## migrations, then the service on 127.0.0.1:8000 (HOST and PO
 	@.venv/bin/python -m app serve --migrate
 
 test: $(INSTALLED) ## the tests that need nothing but .venv (ARGS="-k word" for some of them)
-	.venv/bin/pytest -m "not debian and not index" --numprocesses auto $(ARGS)
+	.venv/bin/python $(PYTEST) -m "not debian and not index" $(ARGS)
 
 coverage: $(INSTALLED) ## the same, with the branches of app/ that they cover, which takes a third more
-	.venv/bin/pytest -m "not debian and not index" --numprocesses auto --cov=app $(ARGS)
+	.venv/bin/python $(PYTEST) -m "not debian and not index" --cov=app $(ARGS)
 
 test-all: $(INSTALLED) debian-packages test-newer ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
-	.venv/bin/pytest -m "debian or index" --numprocesses auto $(ARGS)
+	.venv/bin/python $(PYTEST) -m "debian or index" $(or $(ARGS),$$(grep -rlE --include="*.py" "mark\.(debian|index)" tests))
 
 # The oldest Python that is supported runs all tests; the image has the newest.
 test-newer: $(PACKAGES) ## the service and the layer's protocol on the newest Python that this machine has beside its own
@@ -44,7 +49,7 @@ test-newer: $(PACKAGES) ## the service and the layer's protocol on the newest Py
 		"$$python" -c "import sys; sys.exit(sys.version_info[:2] == $(OWN_VERSION))" 2> /dev/null || continue; \
 		echo "$$python"; [ -x .venv/newer/bin/python ] || "$$python" -m venv .venv/newer && \
 		$(UV) pip install --quiet --python .venv/newer/bin/python $(AS_LOCKED) requirements-dev.lock && \
-		exec .venv/newer/bin/python -m pytest -m "not debian and not index" --numprocesses auto $(TESTS_NEWER); \
+		exec .venv/newer/bin/python $(PYTEST) -m "not debian and not index" $(TESTS_NEWER); \
 	done; echo "There is no Python newer than that of .venv; tried $(NEWER)"
 
 check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ against its lock file, installed versions

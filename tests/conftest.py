@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -29,11 +28,10 @@ from app.roles.migrated import login_as, service_statements, set_up_and_migrate
 from app.roles.names import KINDS, RoleNames
 from app.roles.setup import Plan
 from app.settings import Settings, SettingsError, load_settings
-from tests.databases import TemplateDatabase, refuse_unless_test_database
+from tests.databases import TemplateDatabase, memory, refuse_unless_test_database
 from tests.documented import OpenApiDocument
 
 STOP_TIMEOUT = 30
-SHARED_MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30
 LAYER = Path(__file__).parent / "db"
 [LAYERS_TABLE] = [path for path in MIGRATIONS.glob("*.create-commit-tokens.sql") if "rollback" not in path.name]
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
@@ -47,6 +45,11 @@ def pytest_configure() -> None:
         given_server_dsn()
     except (SettingsError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: begun last, it would run alone."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -64,11 +67,6 @@ def given_server_dsn() -> str | None:
     dsn = normal_dsn(url.get_secret_value())
     refuse_unless_test_database(dsn)
     return dsn
-
-
-def memory() -> Path | None:
-    """Where files are kept in memory, if there is room: each of thousands of tests copies a database of 300 files."""
-    return SHARED_MEMORY if SHARED_MEMORY.exists() and shutil.disk_usage(SHARED_MEMORY).free > ROOM else None
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import LiteralString
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+
+SHARED_MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30
 
 
 def refuse_unless_test_database(dsn: str) -> None:
@@ -21,6 +25,11 @@ def refuse_unless_test_database(dsn: str) -> None:
             f"TEST_DATABASE_URL names the database {name!r}: tests only touch a server through a database whose name "
             "ends in _test, so that a wrong address cannot reach real data"
         )
+
+
+def memory() -> Path | None:
+    """Where files are kept in memory, if there is room: each of thousands of tests copies a database of 300 files."""
+    return SHARED_MEMORY if SHARED_MEMORY.exists() and shutil.disk_usage(SHARED_MEMORY).free > ROOM else None
 
 
 def replace_database(dsn: str, name: str) -> str:

@@ -84,6 +84,7 @@ def is_of_this_platform(requirement: Requirement) -> bool:
 
 
 @pytest.mark.index
+@pytest.mark.long
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_a_fresh_environment_is_the_lock_file_whatever_was_released_since(
     tmp_path: Path, newer: dict[str, str], installer: str

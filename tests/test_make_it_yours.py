@@ -19,7 +19,7 @@ CHANGING = re.compile(r'At":"[^"]+"')
 # The layer's and the checker's tests are those of this checkout, which run by themselves.
 OWN_TESTS = "make test ARGS='tests/handlers tests/http tests/test_migrations.py'"
 
-pytestmark = pytest.mark.index
+pytestmark = [pytest.mark.index, pytest.mark.long]
 
 
 @pytest.fixture

@@ -27,6 +27,9 @@ select n from generate_series(1, :number::int) as n;
 -- name: sleep
 select 1 from pg_sleep(:seconds::float8);
 
+-- name: wait_for_turn
+select 1 from pg_advisory_xact_lock(1);
+
 -- name: set_lock_timeout
 select set_config('lock_timeout', :value, false);
 
@@ -66,6 +69,10 @@ def stream_series(db: Executor, *, number: int) -> AbstractAsyncContextManager[A
 
 @queries.bind
 async def sleep(db: Executor, *, seconds: float) -> int: ...
+
+
+@queries.bind
+async def wait_for_turn(db: Executor) -> int: ...
 
 
 @queries.bind

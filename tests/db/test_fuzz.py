@@ -8,6 +8,7 @@ import pytest
 from tests.db import fuzz_lexer
 
 
+@pytest.mark.long
 async def test_thousands_of_statements_mean_to_the_server_what_the_file_says(server_dsn: str) -> None:
     seed = random.SystemRandom().randrange(2**32)
     print(f"python -m tests.db.fuzz_lexer --seed {seed} --count 3000")

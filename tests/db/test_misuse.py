@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from app.db import Connection, ConnectionBusy, Database, DatabaseUnavailable, Executor, Queries, WrongEventLoop
-from tests.db.pools import get_number, get_pid, list_series, pool, sleep, stream_series, until
+from tests.db.pools import get_number, get_pid, list_series, pool, sleep, stream_series, until, wait_for_turn
 from tests.db.sabotage import LOOPS
 
 Use = Callable[[Connection], Awaitable[object]]
@@ -54,10 +55,19 @@ USES: dict[str, Use] = {
 
 
 async def until_busy(db: Database) -> None:
-    """Wait until another session of this database runs a statement."""
-    active = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
-    while not await db.fetchval(active):
-        continue
+    """Wait until another session of this database runs a statement that ends by itself in no short time."""
+    waits = "datname = current_database() and wait_event in ('PgSleep', 'advisory')"
+    async with asyncio.timeout(60):
+        while not await db.fetchval(f"select count(*) from pg_stat_activity where {waits}"):
+            continue
+
+
+@asynccontextmanager
+async def turn_taken(db: Database) -> AsyncGenerator[None]:
+    """Whoever waits for its turn waits until the block ends."""
+    async with db.transaction() as holder:
+        await wait_for_turn(holder)
+        yield
 
 
 @pytest.mark.parametrize("use", USES)
@@ -67,17 +77,19 @@ async def test_a_second_task_on_a_connection_is_told_so_and_the_first_goes_on(
 ) -> None:
     async def run(connection: Connection) -> object:
         if first == "bound":
-            return await sleep(connection, seconds=0.2)
+            return await wait_for_turn(connection)
         if first == "in a transaction":
             async with connection.transaction() as tx:
-                return await sleep(tx, seconds=0.2)
-        return await connection.fetchval("select 1 from pg_sleep(0.2)", timeout=5 if first == "raw in time" else None)
+                return await wait_for_turn(tx)
+        waiting = "select 1 from pg_advisory_xact_lock(1)"
+        return await connection.fetchval(waiting, timeout=60 if first == "raw in time" else None)
 
     async with db.acquire() as connection:
-        running = asyncio.create_task(run(connection))
-        await until_busy(db)
-        with pytest.raises(ConnectionBusy, match="acquire"):
-            await USES[use](connection)
+        async with turn_taken(db):
+            running = asyncio.create_task(run(connection))
+            await until_busy(db)
+            with pytest.raises(ConnectionBusy, match="acquire"):
+                await USES[use](connection)
         assert await running == 1
         await USES[use](connection)
 
@@ -105,10 +117,11 @@ async def test_a_copy_shares_its_connection_with_nobody(db: Database, write_quer
         go_on.set()
         assert await copying == 1
 
-        running = asyncio.create_task(sleep(connection, seconds=0.2))
-        await until_busy(db)
-        with pytest.raises(ConnectionBusy):
-            await copy_notes(connection, rows=[Note("b")])
+        async with turn_taken(db):
+            running = asyncio.create_task(wait_for_turn(connection))
+            await until_busy(db)
+            with pytest.raises(ConnectionBusy):
+                await copy_notes(connection, rows=[Note("b")])
         await running
     assert await db.fetchval("select count(*) from notes") == 1
 

@@ -188,4 +188,4 @@ async def test_a_transaction_of_harmless_statements_costs_begin_and_commit(netwo
 def test_statements_are_classified_when_they_are_loaded() -> None:
     touching = {name for name, query in queries.bound.items() if query.touches_session}
 
-    assert touching == {"sleep", "set_lock_timeout"}
+    assert touching == {"sleep", "wait_for_turn", "set_lock_timeout"}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import memory
 from tests.debian.browser import chromium
 
 __all__ = ["chromium"]
@@ -49,7 +50,7 @@ def debian_postgres() -> Iterator[DebianPostgres]:
     """One server for all tests, gone when they end, however they end."""
     if not BINARIES.exists():
         pytest.fail(f"{BINARIES} is missing: `make test-all` installs Debian's PostgreSQL 15")
-    with tempfile.TemporaryDirectory(prefix="bindery-debian-") as name:
+    with tempfile.TemporaryDirectory(prefix="bindery-debian-", dir=memory()) as name:
         folder = Path(name)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")

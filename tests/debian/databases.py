@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.databases import replace_database
+from tests.databases import memory, replace_database
 from tests.debian.conftest import DebianPostgres
 
 
@@ -22,7 +22,9 @@ def fresh_database(server_dsn: str) -> Generator[str]:
     """
     name = f"bindery_{secrets.token_hex(6)}_test"
     with psycopg.connect(server_dsn, autocommit=True) as server:
-        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        # As on the embedded server: a copy of the files, where they are in memory.
+        strategy = sql.SQL("file_copy" if memory() else "wal_log")
+        server.execute(sql.SQL("create database {} strategy {}").format(sql.Identifier(name), strategy))
         try:
             yield f"{replace_database(server_dsn, name)}?sslmode=disable"
         finally:

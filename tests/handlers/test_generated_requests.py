@@ -31,6 +31,7 @@ REJECTION: Any = CHECKS.get_one("negative_data_rejection")  # pyright: ignore[re
 ACCEPTANCE: Any = CHECKS.get_one("positive_data_acceptance")  # pyright: ignore[reportUnknownVariableType] - the same
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", GenerationMode)
 async def test_every_generated_request_gets_an_answer_that_the_document_promises(
     client: httpx2.AsyncClient, app: Starlette, ann: Person, openapi_document: OpenApiDocument, mode: GenerationMode
