@@ -2,15 +2,21 @@
 
 import asyncio
 import secrets
+from itertools import count
+from typing import Any
 
 from tests.faults.certificates import Authority
 from tests.faults.kinds.setting import Setting, rounds, served
 from tests.faults.ledger import Ledger
 
 # Sessions live for a second, so that there is always somebody who connects.
-_SHORT = {"DB_POOL_MAX_LIFETIME": "1"}
+_SHORT: dict[str, Any] = {"DB_POOL_MAX_LIFETIME": "1"}
 
-_OPENED = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid) where ssl and backend_start > '{began}'"
+# Without the session that asks.
+_OPENED = """
+    select count(*) from pg_stat_ssl join pg_stat_activity using (pid)
+    where ssl and backend_start > '{began}' and pid <> pg_backend_pid()
+"""
 
 
 async def rotated_password(setting: Setting, ledger: Ledger) -> str:
@@ -59,19 +65,21 @@ async def replaced_certificate(setting: Setting, ledger: Ledger) -> str:
     trusted.sign()
     await server.use_tls()
 
+    number = count()
+
     async def replace() -> None:
-        if setting.chance.random() < 0.5:
+        if next(number) % 2 == 0:
             strange.sign()
             await server.reload()
             began = await server.execute("select now()::text")
-            await asyncio.sleep(setting.chance.uniform(0.5, 1.5))
+            await asyncio.sleep(setting.chance.uniform(1.2, 1.8))
             if opened := await server.execute(_OPENED.format(began=began)):
                 ledger.wrong.append(f"{opened} sessions were opened although nobody trusts the server")
         trusted.sign()
         await server.reload()
 
-    tls = {"DB_TLS_MODE": "verify-full", "DB_TLS_ROOT_CERT": str(trusted.file)}
-    async with served(setting, server.address(), ledger, workers=1, **tls, **_SHORT) as (_, load):
+    tls: dict[str, Any] = {"DB_TLS_MODE": "verify-full", "DB_TLS_ROOT_CERT": str(trusted.file)}
+    async with served(setting, server.address(), ledger, **tls, **_SHORT) as (_, load):
         await rounds(setting, load, replace)
     _only_refused(ledger)
     return server.address()

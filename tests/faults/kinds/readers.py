@@ -4,6 +4,7 @@ import asyncio
 import socket
 from contextlib import closing, suppress
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.faults.kinds.setting import Setting, rounds, served
@@ -29,9 +30,9 @@ async def slow_readers(setting: Setting, ledger: Ledger) -> str:
     """Clients read an export, a few bytes a second. They have their part of the pool, and not for long."""
     server = setting.server("exported")
     await server.create()
-    limits = {"EXPORT_CONNECTIONS": f"{_LIMIT}", "EXPORT_READ_TIMEOUT": f"{_READ_TIMEOUT}"}
-    sizes = {"DB_POOL_SIZE": "4", "DB_MAX_OVERFLOW": "0"}
-    async with served(setting, server.address(), ledger, workers=1, **limits, **sizes) as (process, load):
+    limits: dict[str, Any] = {"EXPORT_CONNECTIONS": f"{_LIMIT}", "EXPORT_READ_TIMEOUT": f"{_READ_TIMEOUT}"}
+    sizes: dict[str, Any] = {"DB_POOL_SIZE": "4", "DB_MAX_OVERFLOW": "0"}
+    async with served(setting, server.address(), ledger, **limits, **sizes) as (process, load):
         await server.execute(_LONG_ARTICLES)
 
         async def read_slowly() -> None:
