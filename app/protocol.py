@@ -18,6 +18,9 @@ from app.turning_away import TurningAway, is_short
 LONGEST_PIPELINE = 100
 # Seconds in which a refused client may end its request: closed at once, it would often not see why it was refused.
 LINGER = 2.0
+# Seconds in which an idle client may still send a request when the server ends: closed at once, it would get no answer
+# to one that was on its way. Those who ask often are told by the answer to close.
+LAST_CALL = 1.0
 # RFC 9110, 7.8: a server may ignore Upgrade, and goes on in HTTP/1.1.
 _OFFER = frozenset({b"upgrade", b"http2-settings"})
 _NO_TIME = float("inf")
@@ -70,6 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._drained = 0
         self._refusal: Refusal | None = None
         self._is_refused = False
+        self._is_ending = False
         self._running: RequestResponseCycle | None = None
         self._waits_for: Sequence[object] = ()
         self._waits_since = 0.0
@@ -98,6 +102,19 @@ class HttpProtocol(HttpToolsProtocol):
                 self._check_head(self._head_bytes)
         except httptools.HttpParserError:
             self._refuse(self._refusal or NOT_HTTP)
+        if self._is_ending and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Let the next answer, to a request that came or comes within a moment, be the last, and say so in it."""
+        self._is_ending = True
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+        self.loop.call_later(LAST_CALL, self._end_unless_works)
+
+    def _end_unless_works(self) -> None:
+        if not self._works():
+            self.transport.close()
 
     def resume_writing(self) -> None:
         """Continue the answer: the client has read enough of it."""
@@ -226,7 +243,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _turn_away(self) -> None:
         """Refuse a request of which only the head was read, and read on, unless its body is long."""
-        closes = not (self.parser.should_keep_alive() and is_short(self.headers))
+        closes = self._is_ending or not (self.parser.should_keep_alive() and is_short(self.headers))
         method, more = self.parser.get_method(), self.server_state.default_headers
         self.transport.write(self._turning_away.answer(method, self.headers, more, closes=closes))
         self._is_turned_away = True

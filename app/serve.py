@@ -148,6 +148,8 @@ class _Server(uvicorn.Server):
             self._starting.get_loop().call_soon_threadsafe(self._starting.cancel)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A connection that was accepted in this round of the event loop is known in the next one.
+        asyncio.get_running_loop().call_soon(self._tell_connections)
         await super().shutdown(sockets)
         if self.force_exit:
             # uvicorn leaves now; here the requests give their connections back, and the pool is closed all the same.
@@ -155,6 +157,10 @@ class _Server(uvicorn.Server):
                 task.cancel()
             await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
             await self.lifespan.shutdown()
+
+    def _tell_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
 
 
 class _Lifespan:

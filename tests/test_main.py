@@ -101,6 +101,33 @@ def wait_until_nobody_listens(host: str, port: int) -> None:
     raise AssertionError("the service went on listening")
 
 
+def test_a_request_on_an_idle_connection_is_answered_when_the_service_ends_and_is_the_last(
+    folder: Path, database_url: str
+) -> None:
+    with service(folder=folder, DATABASE_URL=database_url, SECRET_KEY=KEY) as (process, client):
+        address = client.base_url.host, client.base_url.port or 0
+        with socket.create_connection(address, timeout=TIMEOUT) as used, socket.create_connection(address) as silent:
+            used.sendall(BLOCKED_REQUEST)
+            first = used.recv(10_000)
+            process.send_signal(signal.SIGTERM)
+            wait_until_nobody_listens(*address)
+            used.sendall(BLOCKED_REQUEST)
+            last = received(used)
+            nothing = received(silent)
+
+        assert first.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" not in first
+        assert last.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in last
+        assert nothing == b""
+        assert end(process) == (0, "", "")
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
 def test_a_second_signal_does_not_wait_for_requests(folder: Path, database_url: str) -> None:
     with service(folder=folder, DATABASE_URL=database_url, SECRET_KEY=KEY, SHUTDOWN_TIMEOUT="3600") as (
         process,
