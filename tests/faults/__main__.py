@@ -17,9 +17,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.kinds import KINDS, Setting
+from tests.faults.kinds import KINDS, POOLED, Setting
 from tests.faults.ledger import Audit, Ledger
 from tests.faults.servers import Server
+from tests.pgbouncer import PROGRAM
 
 COLUMNS = ("requests", "acknowledged", "unknown", "lost", "doubled", "hung", "wrong", "longest request", "back after")
 
@@ -57,6 +58,14 @@ def complaints(ledger: Ledger, audit: Audit) -> list[str]:
     return [*found, f"{ledger.hung} requests without an answer"] if ledger.hung else found
 
 
+def possible(names: tuple[str, ...]) -> list[str]:
+    """Return the kinds that this machine can make; a line says of each other one what is missing."""
+    left_out = [name for name in names if name in POOLED and not PROGRAM.exists()]
+    for name in left_out:
+        click.echo(f"{name}: left out, because there is no {PROGRAM}: install Debian's package pgbouncer", err=True)
+    return [name for name in names if name not in left_out]
+
+
 @click.command(help=__doc__)
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of each kind.")
 @click.option("--seed", type=int, help="Decides when what fails; default: any, which is printed.")
@@ -65,7 +74,7 @@ def main(rounds: int, seed: int | None, only: tuple[str, ...]) -> None:
     """Print a table with a line for each kind."""
     seed = secrets.randbelow(10**6) if seed is None else seed
     table, failed = Table("fault", *COLUMNS, title=f"{rounds} rounds of each, seed {seed}"), False
-    for name in only or KINDS:
+    for name in possible(only or tuple(KINDS)):
         click.echo(f"{name} …", err=True)
         ledger, audit = asyncio.run(run_kind(name, rounds, seed))
         table.add_row(name, *row(ledger, audit))

@@ -3,18 +3,28 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
 
 from tests.faults.ledger import Ledger
+from tests.faults.leftovers import leftovers
 from tests.faults.load import Load
 from tests.faults.servers import Server
 from tests.faults.service import ServiceProcess, migrate, service
 from tests.network import Network
+from tests.pgbouncer import bouncing
+
+# Fewer than the pool has connections, so that they change hands.
+SESSIONS_OF_PGBOUNCER = 5
+# docs/pool.md recommends these: by default PgBouncer lets clients wait for two minutes, and does not look for fifteen
+# seconds whether a server is back.
+PATIENT = {"DB_STATEMENT_TIMEOUT": "20", "DB_POOL_TIMEOUT": "10"}
+IMPATIENT = {"server_login_retry": "0.2", "query_wait_timeout": "2", "server_connect_timeout": "2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +51,54 @@ async def served(
     dsn: str, ledger: Ledger, chance: random.Random, *, workers: int = 1, **settings: str
 ) -> AsyncGenerator[tuple[ServiceProcess, Load]]:
     """Serve the database under load during the block."""
-    async with service(dsn, workers=workers, **settings) as process:
-        load = Load(process.address, ledger, chance)
-        async with load.running():
-            await load.until_stored(monotonic())
-            ledger.recovered.clear()
-            yield process, load
+    async with service(dsn, workers=workers, **settings) as process, loaded(process, ledger, chance) as load:
+        yield process, load
+
+
+@asynccontextmanager
+async def loaded(process: ServiceProcess, ledger: Ledger, chance: random.Random) -> AsyncGenerator[Load]:
+    """Put the service under load during the block, which begins when the first article is stored."""
+    load = Load(process.address, ledger, chance)
+    async with load.running():
+        await load.until_stored(monotonic())
+        ledger.recovered.clear()
+        yield load
+
+
+@contextmanager
+def reached(server: Server, *, pooled: bool, **changes: str) -> Generator[tuple[str, dict[str, str]]]:
+    """The address of the server for a service, and what else that is told: with `pooled`, through a PgBouncer.
+
+    `changes` are settings of PgBouncer.
+    """
+    if not pooled:
+        yield server.address(), {}
+        return
+    with bouncing(server.address(), connections=SESSIONS_OF_PGBOUNCER, **IMPATIENT | changes) as dsn:
+        yield dsn, {"DB_PGBOUNCER": "true", "MIGRATION_DATABASE_URL": server.address()}
 
 
 async def rounds_on(
-    setting: Setting, ledger: Ledger, fault: Callable[[Server], Awaitable[None]], workers: int = 1
+    setting: Setting,
+    ledger: Ledger,
+    fault: Callable[[Server], Awaitable[None]],
+    workers: int = 1,
+    *,
+    pooled: bool = False,
 ) -> str:
     """Let the fault happen to a server of its own, round by round, each until writes are stored again."""
     server = setting.server("server")
     await server.create()
-    async with served(server.address(), ledger, setting.chance, workers=workers) as (_, load):
-        for _ in range(setting.rounds):
-            await asyncio.sleep(setting.chance.uniform(0.1, 0.5))
-            await fault(server)
-            await load.until_stored(monotonic())
+    with reached(server, pooled=pooled) as (dsn, settings):
+        async with served(dsn, ledger, setting.chance, workers=workers, **settings) as (_, load):
+            for _ in range(setting.rounds):
+                await asyncio.sleep(setting.chance.uniform(0.1, 0.5))
+                await fault(server)
+                await load.until_stored(monotonic())
     return server.address()
 
 
-async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -> str:
+async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1, pooled: bool = False) -> str:
     """PostgreSQL and all its processes are killed, and start again half a second later at most."""
 
     async def kill(server: Server) -> None:
@@ -71,7 +106,7 @@ async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -
         await asyncio.sleep(setting.chance.uniform(0, 0.5))
         await server.start()
 
-    return await rounds_on(setting, ledger, kill, workers)
+    return await rounds_on(setting, ledger, kill, workers, pooled=pooled)
 
 
 async def killed_server_with_workers(setting: Setting, ledger: Ledger) -> str:
@@ -145,26 +180,28 @@ async def lost_commit(setting: Setting, ledger: Ledger) -> str:
     return server.address()
 
 
-async def cancelled_requests(setting: Setting, ledger: Ledger) -> str:
+async def cancelled_requests(setting: Setting, ledger: Ledger, *, pooled: bool = False) -> str:
     """Clients go away at any moment of their requests, a thousand in each round. Nothing may be left of them."""
     server = setting.server("cancelled")
     await server.create()
-    async with served(server.address(), ledger, setting.chance) as (process, load):
-        for _ in range(setting.rounds):
-            for _ in range(20):
-                await asyncio.gather(*(_go_away(process.address, setting.chance) for _ in range(50)))
-            await load.until_stored(monotonic())
+    with reached(server, pooled=pooled, query_wait_timeout="20") as (dsn, settings):
+        async with service(dsn, **PATIENT, **settings) as process:
+            async with loaded(process, ledger, setting.chance) as load:
+                for _ in range(setting.rounds):
+                    for _ in range(20):
+                        await asyncio.gather(*(_go_away(load, setting.chance) for _ in range(50)))
+                    await load.until_stored(monotonic())
+            ledger.wrong += await leftovers(process.address, server)
     left = await server.execute("select count(*) from pg_stat_activity where application_name = 'bindery'")
     if left:
         ledger.wrong.append(f"{left} sessions are left after the service ended")
     return server.address()
 
 
-async def _go_away(address: str, chance: random.Random) -> None:
-    url = urlsplit(address)
+async def _go_away(load: Load, chance: random.Random) -> None:
+    url = urlsplit(load.address)
     _, writer = await asyncio.open_connection(url.hostname, url.port)
-    path = chance.choice(("/api/articles", "/api/tags", "/api/articles/export"))
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    writer.write(load.any_request())
     await asyncio.sleep(chance.uniform(0, 0.03))
     writer.transport.abort()
 
@@ -239,7 +276,11 @@ KINDS: dict[str, Kind] = {
     "failover": failover,
     "switchover": switchover,
     "workers replaced": replaced_workers,
+    "server killed behind PgBouncer": partial(killed_server, pooled=True),
+    "requests cancelled behind PgBouncer": partial(cancelled_requests, pooled=True),
     "server full": full_server,
     "table locked": locked_table,
     "migrated": migrated_under_load,
 }
+POOLED = frozenset({"server killed behind PgBouncer", "requests cancelled behind PgBouncer"})
+"""Those that need Debian's pgbouncer."""
