@@ -146,9 +146,15 @@ def database_url(direct_url: str, pgbouncer: str | None) -> str:
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    """This test's own database, as a program without HTTP uses it."""
-    async with Database(database_url, min_size=1, max_size=5, pgbouncer=is_in_between()) as database:
+def database(database_url: str, direct_url: str) -> dict[str, str]:
+    """The settings by which a process works on this test's own database."""
+    return {"DATABASE_URL": database_url} | ({"MIGRATION_DATABASE_URL": direct_url} if is_in_between() else {})
+
+
+@pytest.fixture
+async def db(direct_url: str) -> AsyncIterator[Database]:
+    """This test's own database, as a program without HTTP uses it, past any PgBouncer."""
+    async with Database(direct_url, min_size=1, max_size=5) as database:
         yield database
 
 

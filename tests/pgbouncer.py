@@ -36,7 +36,8 @@ SETTINGS = {
 def is_in_between() -> bool:
     """Whether the environment asks for a PgBouncer between the tests and their databases; ValueError if it is unclear.
 
-    With POSTGRES_THROUGH=pgbouncer the fixtures `database_url`, `service_dsn`, `db` and `settings` lead through one.
+    With POSTGRES_THROUGH=pgbouncer the fixtures `database_url`, `service_dsn` and `settings` lead through one, and
+    `direct_url` and `db`, by which tests look at what is stored, past it.
     """
     if (asked := os.environ.get(VARIABLE, "")) not in {"", "pgbouncer"}:
         raise ValueError(f"{VARIABLE} must be pgbouncer or nothing, not {asked!r}")
@@ -76,9 +77,8 @@ def _configuration(dsn: str, settings: dict[str, str]) -> str:
     server = conninfo_to_dict(dsn)
     host = str(server["host"]).replace("localhost", "127.0.0.1")
     database = f"* = host={host} port={server.get('port') or 5432} auth_user={server['user']}"
-    return "\n".join(
-        ["[databases]", database, "[pgbouncer]", *(f"{key} = {each}" for key, each in settings.items()), ""]
-    )
+    lines = (f"{key} = {value}" for key, value in settings.items())
+    return "\n".join(["[databases]", database, "[pgbouncer]", *lines, ""])
 
 
 def _owner(dsn: str) -> str | int:

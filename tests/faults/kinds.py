@@ -23,7 +23,7 @@ from tests.pgbouncer import bouncing
 SESSIONS_OF_PGBOUNCER = 5
 # docs/pool.md recommends these: by default PgBouncer lets clients wait for two minutes, and does not look for fifteen
 # seconds whether a server is back.
-PATIENT = {"DB_STATEMENT_TIMEOUT": "20", "DB_POOL_TIMEOUT": "10"}
+PATIENT = {"DB_STATEMENT_TIMEOUT": "60", "DB_POOL_TIMEOUT": "60"}
 IMPATIENT = {"server_login_retry": "0.2", "query_wait_timeout": "2", "server_connect_timeout": "2"}
 
 
@@ -184,7 +184,7 @@ async def cancelled_requests(setting: Setting, ledger: Ledger, *, pooled: bool =
     """Clients go away at any moment of their requests, a thousand in each round. Nothing may be left of them."""
     server = setting.server("cancelled")
     await server.create()
-    with reached(server, pooled=pooled, query_wait_timeout="20") as (dsn, settings):
+    with reached(server, pooled=pooled, query_wait_timeout="60") as (dsn, settings):
         async with service(dsn, **PATIENT, **settings) as process:
             async with loaded(process, ledger, setting.chance) as load:
                 for _ in range(setting.rounds):

@@ -7,8 +7,8 @@ import httpx2
 
 from tests.faults.servers import Server
 
-# A statement that was cancelled is over long before.
-PATIENCE = 10.0
+# What was cancelled is over long before, on any machine.
+PATIENCE = 60.0
 _BUSY = """
     select coalesce(string_agg(coalesce(state, 'starting') || ': ' || left(query, 80), '; '), '')
     from pg_stat_activity
