@@ -5,7 +5,7 @@ NEWER = python3.14 python3.13 python3.12
 OWN_VERSION = $(shell .venv/bin/python -c "import sys; print(tuple(sys.version_info[:2]))" 2> /dev/null)
 TESTS_NEWER = tests/http tests/repositories tests/test_protocol.py tests/db/test_acquire.py tests/db/test_transactions.py \
 	tests/db/test_rows.py tests/db/test_strictness.py tests/db/test_timer.py
-TESTS_POOLED = tests/handlers tests/test_pgbouncer.py tests/test_login.py tests/test_main.py tests/test_top.py tests/test_workers.py
+TESTS_POOLED = tests/handlers tests/test_pgbouncer.py tests/test_login.py tests/test_top.py
 # What these test is done past a PgBouncer, or on the embedded server.
 TESTS_PAST = tests/handlers/test_migrated_data.py tests/handlers/test_readme.py tests/handlers/test_seed.py
 PACKAGES = .venv/packages.stamp
