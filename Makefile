@@ -42,7 +42,7 @@ test-all: $(INSTALLED) debian-packages test-newer test-pooled ## what `make test
 	.venv/bin/pytest -m "debian or index" --numprocesses auto $(ARGS)
 
 # Few made-up requests: what can differ behind a PgBouncer is the same for all of an operation.
-test-pooled: $(INSTALLED) debian-packages ## the tests of the API again, and the service's as a process, through Debian's PgBouncer in transaction mode
+test-pooled: $(INSTALLED) debian-packages ## the tests of the API again, through Debian's PgBouncer in transaction mode
 	POSTGRES_THROUGH=pgbouncer TEST_EXAMPLES=2 LOST_ANSWERS=16 .venv/bin/pytest -m "not debian and not index" \
 		--numprocesses auto $(TESTS_PAST:%=--ignore=%) $(TESTS_POOLED)
 

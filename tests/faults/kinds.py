@@ -185,7 +185,7 @@ async def cancelled_requests(setting: Setting, ledger: Ledger, *, pooled: bool =
     server = setting.server("cancelled")
     await server.create()
     with reached(server, pooled=pooled, query_wait_timeout="60") as (dsn, settings):
-        async with service(dsn, **PATIENT, **settings) as process:
+        async with service(dsn, workers=1, **PATIENT, **settings) as process:
             async with loaded(process, ledger, setting.chance) as load:
                 for _ in range(setting.rounds):
                     for _ in range(20):
