@@ -5,6 +5,9 @@ NEWER = python3.14 python3.13 python3.12
 OWN_VERSION = $(shell .venv/bin/python -c "import sys; print(tuple(sys.version_info[:2]))" 2> /dev/null)
 TESTS_NEWER = tests/http tests/repositories tests/test_protocol.py tests/db/test_acquire.py tests/db/test_transactions.py \
 	tests/db/test_rows.py tests/db/test_strictness.py tests/db/test_timer.py
+TESTS_POOLED = tests/handlers tests/test_pgbouncer.py tests/test_login.py tests/test_top.py
+# What these test is done past a PgBouncer, or on the embedded server.
+TESTS_PAST = tests/handlers/test_migrated_data.py tests/handlers/test_readme.py tests/handlers/test_seed.py
 PACKAGES = .venv/packages.stamp
 INSTALLED = .venv/installed.stamp
 BENCH = .venv/bench.stamp
@@ -25,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = -m pytest --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-newer coverage check faults audit bench bench-all lock clean debian-packages wrk
+.PHONY: help run test test-all test-newer test-pooled coverage check faults audit bench bench-all lock clean debian-packages wrk
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -40,8 +43,13 @@ test: $(INSTALLED) ## the tests that need nothing but .venv (ARGS="-k word" for 
 coverage: $(INSTALLED) ## the same, with the branches of app/ that they cover, which takes a third more
 	.venv/bin/python $(PYTEST) -m "not debian and not index" --cov=app $(ARGS)
 
-test-all: $(INSTALLED) debian-packages test-newer ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, Chromium, fresh installations
+test-all: $(INSTALLED) debian-packages test-newer test-pooled ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, PgBouncer, Chromium, fresh installations
 	.venv/bin/python $(PYTEST) -m "debian or index" $(or $(ARGS),$$(grep -rlE --include="*.py" "mark\.(debian|index)" tests))
+
+# Few made-up requests: what can differ behind a PgBouncer is the same for all of an operation.
+test-pooled: $(INSTALLED) debian-packages ## the tests of the API again, through Debian's PgBouncer in transaction mode
+	POSTGRES_THROUGH=pgbouncer TEST_EXAMPLES=2 LOST_ANSWERS=16 .venv/bin/python $(PYTEST) -m "not debian and not index" \
+		$(TESTS_PAST:%=--ignore=%) $(TESTS_POOLED)
 
 # The oldest Python that is supported runs all tests; the image has the newest.
 test-newer: $(PACKAGES) ## the service and the layer's protocol on the newest Python that this machine has beside its own
@@ -60,7 +68,7 @@ check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ aga
 	.venv/bin/python -m app check --offline
 	.venv/bin/python -m pip check
 
-faults: $(INSTALLED) ## servers, networks and workers fail under load, and nothing is lost: 8 minutes (ROUNDS=30: most of an hour)
+faults: $(INSTALLED) ## servers, networks and workers fail under load, and nothing is lost: 9 minutes (ROUNDS=30: most of an hour)
 	.venv/bin/python -m tests.faults --rounds $(or $(ROUNDS),5) $(ARGS)
 
 audit: $(PACKAGES) ## known vulnerabilities of the locked packages; fails where the package index has no advisories

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import httptools
-from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.cycle import Answer
-from app.http.headers import SAFE
 from app.http.refusals import REFUSALS
+from app.invalid import NO_TUNNEL, NOT_HTTP, NOT_HTTP_1, TOO_MANY, Refusal
 from app.turning_away import TurningAway, is_short
 
 # Requests that a client may send before the answer to the first; one more and the rest of what it sends is dropped.
@@ -40,22 +39,6 @@ class Limits:
     body_timeout: float
     send_timeout: float
     idle_timeout: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The answer to an invalid request."""
-
-    status: int
-    field: str
-    problem: str
-    retry_after: int | None = None
-
-
-NOT_HTTP = Refusal(400, "request", "is not valid HTTP")
-NOT_HTTP_1 = Refusal(505, "request", "is not HTTP/1.1")
-NO_TUNNEL = Refusal(501, "method", "is not supported")
-TOO_MANY = Refusal(503, "server", "has too many connections; try again in a moment", retry_after=1)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -102,13 +85,13 @@ class HttpProtocol(HttpToolsProtocol):
                 self._check_head(self._head_bytes)
         except httptools.HttpParserError:
             self._refuse(self._refusal or NOT_HTTP)
-        if self._is_ending and self.cycle is not None:
+        if self._is_ending and self._running is not None:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Let the next answer, to a request that came or comes within a moment, be the last, and say so in it."""
         self._is_ending = True
-        if self.cycle is not None:
+        if self._running is not None:
             self.cycle.keep_alive = False
         self.loop.call_later(LAST_CALL, self._end_unless_works)
 
@@ -288,15 +271,4 @@ class HttpProtocol(HttpToolsProtocol):
         return None if but_this or not self._works() else self._running
 
     def _write(self, refusal: Refusal) -> None:
-        body = to_json({"errors": {refusal.field: [refusal.problem]}})
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"application/json"),
-            *SAFE,
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        if refusal.retry_after is not None:
-            headers.append((b"retry-after", b"%d" % refusal.retry_after))
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[refusal.status], *lines, b"\r\n", body]))
+        self.transport.write(refusal.answer(self.server_state.default_headers))

@@ -263,8 +263,18 @@ class Settings(BaseSettings):
 
     @property
     def migration_dsn(self) -> str:
-        """The owner's DSN: MIGRATION_DATABASE_URL with the TLS settings, or `service_dsn` where that is not set."""
-        return self.service_dsn if self.migration_database_url is None else self._dsn(self.migration_database_url)
+        """The owner's DSN: MIGRATION_DATABASE_URL with the TLS settings, or `service_dsn` where that is not set.
+
+        Raises SettingsError if that leads to a PgBouncer, whose sessions would keep a migration's locks for others.
+        """
+        if self.migration_database_url is not None:
+            return self._dsn(self.migration_database_url)
+        if self.db_pgbouncer and self.database_url is not None:
+            raise SettingsError(
+                "MIGRATION_DATABASE_URL: is not set, and DATABASE_URL leads to a PgBouncer, as DB_PGBOUNCER says;"
+                " allowed: the server's own address, postgresql://user:password@host:port/database"
+            )
+        return self.service_dsn
 
     def _dsn(self, url: SecretStr | None = None, password: str | None = None) -> str:
         url = url or self.database_url

@@ -15,6 +15,7 @@ import uvloop
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -28,10 +29,13 @@ from app.roles.migrated import login_as, service_statements, set_up_and_migrate
 from app.roles.names import KINDS, RoleNames
 from app.roles.setup import Plan
 from app.settings import Settings, SettingsError, load_settings
-from tests.databases import TemplateDatabase, memory, refuse_unless_test_database
+from tests.databases import TemplateDatabase, memory, refuse_unless_test_database, replace_database
 from tests.documented import OpenApiDocument
+from tests.pgbouncer import bouncing, is_in_between
 
 STOP_TIMEOUT = 30
+# For each login of each database: a test may hold some in transactions that others wait for.
+SESSIONS_OF_PGBOUNCER = 8
 LAYER = Path(__file__).parent / "db"
 [LAYERS_TABLE] = [path for path in MIGRATIONS.glob("*.create-commit-tokens.sql") if "rollback" not in path.name]
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
@@ -43,6 +47,7 @@ def pytest_configure() -> None:
     hypothesis_settings.load_profile("bindery")
     try:
         given_server_dsn()
+        is_in_between()
     except (SettingsError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -115,17 +120,39 @@ def layer_database(server_dsn: str) -> Iterator[TemplateDatabase]:
             template.drop()
 
 
+@pytest.fixture(scope="session")
+def pgbouncer(server_dsn: str) -> Iterator[str | None]:
+    """A DSN that leads to the server's databases through a PgBouncer, if POSTGRES_THROUGH says so."""
+    if not is_in_between():
+        yield None
+        return
+    with bouncing(server_dsn, connections=SESSIONS_OF_PGBOUNCER) as dsn:
+        yield dsn
+
+
 @pytest.fixture
-def database_url(template_database: TemplateDatabase) -> Iterator[str]:
-    """The DSN of this test's own migrated database."""
+def direct_url(template_database: TemplateDatabase) -> Iterator[str]:
+    """The DSN of this test's own migrated database, past any PgBouncer."""
     with template_database.copy() as dsn:
         yield dsn
 
 
 @pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    """This test's own database, as a program without HTTP uses it."""
-    async with Database(database_url, min_size=1, max_size=5) as database:
+def database_url(direct_url: str, pgbouncer: str | None) -> str:
+    """The DSN of this test's own migrated database."""
+    return replace_database(pgbouncer, str(conninfo_to_dict(direct_url)["dbname"])) if pgbouncer else direct_url
+
+
+@pytest.fixture
+def database(database_url: str, direct_url: str) -> dict[str, str]:
+    """The settings by which a process works on this test's own database."""
+    return {"DATABASE_URL": database_url} | ({"MIGRATION_DATABASE_URL": direct_url} if is_in_between() else {})
+
+
+@pytest.fixture
+async def db(direct_url: str) -> AsyncIterator[Database]:
+    """This test's own database, as a program without HTTP uses it, past any PgBouncer."""
+    async with Database(direct_url, min_size=1, max_size=5) as database:
         yield database
 
 
@@ -148,7 +175,7 @@ def settings_for(dsn: str) -> Settings:
             environment.delenv(name.upper(), raising=False)
         secrets: dict[str, Any] = {"database_url": SecretStr(dsn), "secret_key": SecretStr(SECRET_KEY)}
         # A connection costs more than most tests: open one, and others when they are needed.
-        pool = {"db_pool_size": 1, "db_max_overflow": 4}
+        pool = {"db_pool_size": 1, "db_max_overflow": 4, "db_pgbouncer": is_in_between()}
         return Settings(_env_file=None, environment="development", **secrets, **pool)  # pyright: ignore[reportCallIssue] - BaseSettings' own parameter
 
 

@@ -14,7 +14,15 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from app.db import Database
+from tests.pgbouncer import is_in_between
+
 SHARED_MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30
+_END_OTHER_SESSIONS = """
+    select pg_terminate_backend(pid, $1)
+    from pg_stat_activity
+    where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
 
 
 def refuse_unless_test_database(dsn: str) -> None:
@@ -42,6 +50,25 @@ def replace_user(dsn: str, name: str) -> str:
     """The URL `dsn` with another user in it, without a password."""
     parts = urlsplit(dsn)
     return urlunsplit(parts._replace(netloc=f"{quote(name, safe='')}@{parts.netloc.rpartition('@')[2]}"))
+
+
+async def end_other_sessions(db: Database, seconds: float = 0) -> int:
+    """End every session on this test's own database but the one that does it, wait for that, and return how many."""
+    return len(await db.fetch(_END_OTHER_SESSIONS, int(seconds * 1000)))
+
+
+async def set_read_only(db: Database, state: str) -> None:
+    """Let new sessions on this test's own database take no writes ("on"), or take them ("off").
+
+    A PgBouncer keeps its sessions, whatever its clients do: they are ended here, as by its RECONNECT.
+    """
+    name = await db.fetchval("select quote_ident(current_database())")
+    await db.execute(
+        f"set transaction_read_only = off; alter database {name} set default_transaction_read_only = {state}"
+    )
+    if is_in_between():
+        # PgBouncer takes a client's connection away if its session ends while it gets it.
+        await end_other_sessions(db, seconds=30)
 
 
 class TemplateDatabase:

@@ -18,6 +18,7 @@ import httpx2
 import psutil
 
 from app.settings import Settings
+from tests.pgbouncer import is_in_between
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 60
@@ -30,7 +31,8 @@ def environment(**changes: str) -> dict[str, str]:
     """
     settings = {name.upper() for name in Settings.model_fields}
     inherited = {name: value for name, value in os.environ.items() if name.upper() not in settings}
-    return {**inherited, "PYTHONWARNINGS": "error", "LOG_LEVEL": "warning", "DB_ALLOW_SUPERUSER": "true", **changes}
+    own = {"PYTHONWARNINGS": "error", "LOG_LEVEL": "warning", "DB_ALLOW_SUPERUSER": "true"}
+    return inherited | own | {"DB_PGBOUNCER": str(is_in_between()).lower()} | changes
 
 
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -12,9 +12,10 @@ from psycopg import sql
 
 from app.db import Database
 from app.login import refuse_superuser
+from app.roles.migrated import login_as
 from app.settings import SettingsError
 from tests.conftest import SECRET_KEY, settings_for
-from tests.databases import replace_user
+from tests.pgbouncer import is_in_between
 from tests.processes import run, service
 
 
@@ -23,8 +24,8 @@ def superuser_dsn(database_url: str) -> Iterator[str]:
     """A login that is a superuser on every server of tests."""
     name = f"almighty_{secrets.token_hex(4)}"
     with psycopg.connect(database_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("create role {} superuser login").format(sql.Identifier(name)))
-        yield replace_user(database_url, name)
+        admin.execute(sql.SQL("create role {} superuser login password {}").format(sql.Identifier(name), name))
+        yield login_as(database_url, name, name)
         admin.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
@@ -50,13 +51,13 @@ def test_production_starts_as_the_application(service_dsn: str, tmp_path: Path) 
 async def test_development_and_a_setting_allow_it(superuser_dsn: str, changes: dict[str, object]) -> None:
     settings = settings_for(superuser_dsn).model_copy(update={"environment": None, **changes})
 
-    async with Database(superuser_dsn, min_size=1, max_size=1) as db:
+    async with Database(superuser_dsn, min_size=1, max_size=1, pgbouncer=is_in_between()) as db:
         await refuse_superuser(db, settings)
 
 
 async def test_unset_means_production(superuser_dsn: str) -> None:
     settings = settings_for(superuser_dsn).model_copy(update={"environment": None})
 
-    async with Database(superuser_dsn, min_size=1, max_size=1) as db:
+    async with Database(superuser_dsn, min_size=1, max_size=1, pgbouncer=is_in_between()) as db:
         with pytest.raises(SettingsError, match="a superuser"):
             await refuse_superuser(db, settings)

@@ -148,9 +148,9 @@ def test_a_second_signal_does_not_wait_for_requests(folder: Path, database_url: 
         assert "Traceback" not in errors
 
 
-def test_a_database_of_ones_own_is_migrated_only_on_request(folder: Path, database_url: str) -> None:
-    settings = {"DATABASE_URL": database_url, "SECRET_KEY": KEY}
-    run("app", "migrate", "rollback", folder=folder, DATABASE_URL=database_url)
+def test_a_database_of_ones_own_is_migrated_only_on_request(folder: Path, database: dict[str, str]) -> None:
+    settings = {**database, "SECRET_KEY": KEY}
+    run("app", "migrate", "rollback", folder=folder, **database)
 
     with service(folder=folder, **settings) as (process, client):
         assert client.get("/health/ready").status_code == 503
@@ -182,7 +182,8 @@ def test_a_port_in_use_is_one_line_that_names_it(folder: Path) -> None:
         ([], {"DATABASE_URL": "postgresql://db/x"}, "Error: SECRET_KEY: is required with DATABASE_URL"),
         (
             ["migrate"],
-            {"DATABASE_URL": "postgresql://ann:s3same@127.0.0.1:1/x"},
+            # A migration is refused before, if DATABASE_URL led to a PgBouncer.
+            {"DATABASE_URL": "postgresql://ann:s3same@127.0.0.1:1/x", "DB_PGBOUNCER": "false"},
             "Error: the database cannot be reached",
         ),
         (["migrate"], {"DATABASE_URL": "mysql://ann:s3same@db/x"}, "Error: DATABASE_URL: does not start with"),
@@ -240,11 +241,11 @@ def test_an_unknown_command_is_a_usage_error(folder: Path) -> None:
     assert "No such command 'sing'" in done.stderr
 
 
-def test_migrations_go_down_and_up_at_the_command_line(folder: Path, database_url: str) -> None:
+def test_migrations_go_down_and_up_at_the_command_line(folder: Path, database: dict[str, str]) -> None:
     ids = migration_ids()
-    all_down = run("app", "migrate", "rollback", "--all", folder=folder, DATABASE_URL=database_url)
-    all_up = run("app", "migrate", folder=folder, DATABASE_URL=database_url)
-    two_down = run("app", "migrate", "rollback", "--count", "2", folder=folder, DATABASE_URL=database_url)
+    all_down = run("app", "migrate", "rollback", "--all", folder=folder, **database)
+    all_up = run("app", "migrate", folder=folder, **database)
+    two_down = run("app", "migrate", "rollback", "--count", "2", folder=folder, **database)
 
     states = [[line.split()[:2] for line in done.stdout.splitlines()[1:]] for done in (all_down, all_up, two_down)]
     assert states[0] == [[id_, "pending"] for id_ in ids]
@@ -252,8 +253,8 @@ def test_migrations_go_down_and_up_at_the_command_line(folder: Path, database_ur
     assert [id_ for id_, state in states[2] if state == "pending"] == ids[-2:]
 
 
-def test_the_checker_needs_nothing_but_a_server(folder: Path, database_url: str) -> None:
-    done = run("app", "check", folder=folder, TEST_DATABASE_URL=database_url)
+def test_the_checker_needs_nothing_but_a_server(folder: Path, direct_url: str) -> None:
+    done = run("app", "check", folder=folder, TEST_DATABASE_URL=direct_url)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^\d+ queries, 0 problems, ", done.stdout, re.MULTILINE)

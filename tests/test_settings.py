@@ -228,3 +228,18 @@ def test_a_password_file_that_went_away_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="DB_PASSWORD_FILE: cannot be read"):
         _ = settings.migration_dsn
+
+
+@pytest.mark.parametrize("password_file", [True, False])
+def test_migrations_go_past_a_pgbouncer_or_are_refused(tmp_path: Path, password_file: bool) -> None:
+    (tmp_path / "password").write_text("first")
+    pooled = Settings(
+        database_url=SecretStr(URL),
+        db_pgbouncer=True,
+        db_password_file=tmp_path / "password" if password_file else None,
+    )
+    with pytest.raises(SettingsError, match=r"MIGRATION_DATABASE_URL: is not set, .* PgBouncer.*the server's own"):
+        _ = pooled.migration_dsn
+
+    server = "postgresql://owner@server.example:5432/shop"
+    assert pooled.model_copy(update={"migration_database_url": SecretStr(server)}).migration_dsn == server

@@ -14,7 +14,7 @@ from app.repositories import idempotency
 from tests.db.pools import pool
 from tests.debian.conftest import DebianPostgres
 from tests.debian.databases import fresh_database
-from tests.debian.pgbouncer import bouncing
+from tests.pgbouncer import bouncing
 
 pytestmark = pytest.mark.debian
 CLIENTS = 20
@@ -29,9 +29,9 @@ def direct(debian_postgres: DebianPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-async def db(direct: str, debian_postgres: DebianPostgres) -> AsyncIterator[Database]:
+async def db(direct: str) -> AsyncIterator[Database]:
     """The way through PgBouncer."""
-    with bouncing(direct, debian_postgres.socket_folder) as bounced:
+    with bouncing(direct) as bounced:
         async with pool(bounced, min_size=2, max_size=10, pgbouncer=True, acquire_timeout=60) as db:
             yield db
 

@@ -16,7 +16,7 @@ from app.migrations import apply_migrations
 from tests.db.pools import add_note, get_number, get_pid, list_series, pool, set_lock_timeout, sleep, update_notes
 from tests.debian.conftest import DebianPostgres
 from tests.debian.databases import fresh_database
-from tests.debian.pgbouncer import SERVER_CONNECTIONS, bouncing
+from tests.pgbouncer import SERVER_CONNECTIONS, bouncing
 
 pytestmark = pytest.mark.debian
 
@@ -29,9 +29,9 @@ def direct(debian_postgres: DebianPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def bounced(direct: str, debian_postgres: DebianPostgres) -> Iterator[str]:
+def bounced(direct: str) -> Iterator[str]:
     """The way through PgBouncer."""
-    with bouncing(direct, debian_postgres.socket_folder) as dsn:
+    with bouncing(direct) as dsn:
         yield dsn
 
 

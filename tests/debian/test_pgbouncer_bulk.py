@@ -14,8 +14,8 @@ import pytest
 from app.db import BadRow, BindingError, Database, Executor, Queries, SessionStateRefused, StatementTimeout
 from tests.db.conftest import write_queries
 from tests.db.pools import get_number, pool, stream_series, until_idle
-from tests.debian.pgbouncer import SERVER_CONNECTIONS
 from tests.debian.test_pgbouncer import bounced, db, direct
+from tests.pgbouncer import SERVER_CONNECTIONS
 
 __all__ = ["bounced", "db", "direct", "write_queries"]
 pytestmark = pytest.mark.debian

@@ -13,7 +13,7 @@ from tests.db.tenancy import at_once, each_sees_its_own, nothing_is_left
 from tests.db.tenants import SCHEMA
 from tests.debian.conftest import DebianPostgres
 from tests.debian.databases import fresh_database
-from tests.debian.pgbouncer import bouncing
+from tests.pgbouncer import bouncing
 
 pytestmark = pytest.mark.debian
 
@@ -26,7 +26,7 @@ async def db(debian_postgres: DebianPostgres) -> AsyncIterator[Database]:
         url = urlsplit(direct)
         as_tenant = urlunsplit(url._replace(netloc=f"tenant:tenant@{url.netloc.rpartition('@')[2]}"))
         try:
-            with bouncing(as_tenant, debian_postgres.socket_folder) as dsn:
+            with bouncing(as_tenant) as dsn:
                 async with Database(dsn, min_size=2, max_size=10, pgbouncer=True, acquire_timeout=60) as db:
                     yield db
         finally:

@@ -17,9 +17,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.kinds import KINDS, NEEDS_DEBIAN, Setting
+from tests.faults.kinds import KINDS, NEEDS, Setting
 from tests.faults.ledger import Audit, Ledger
-from tests.faults.servers import DEBIAN, Server
+from tests.faults.servers import Server
 
 COLUMNS = ("requests", "acknowledged", "unknown", "lost", "doubled", "hung", "wrong", "longest request", "back after")
 
@@ -57,6 +57,14 @@ def complaints(ledger: Ledger, audit: Audit) -> list[str]:
     return [*found, f"{ledger.hung} requests without an answer"] if ledger.hung else found
 
 
+def possible(names: tuple[str, ...]) -> list[str]:
+    """Return the kinds that this machine can make; a line says of each other one what is missing."""
+    missing = {name: NEEDS[name] for name in names if name in NEEDS and not NEEDS[name].exists()}
+    for name, program in missing.items():
+        click.echo(f"{name} is left out: {program} is missing; `make debian-packages` installs it", err=True)
+    return [name for name in names if name not in missing]
+
+
 @click.command(help=__doc__)
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of each kind.")
 @click.option("--seed", type=int, help="Decides when what fails; default: any, which is printed.")
@@ -66,10 +74,7 @@ def main(rounds: int, seed: int | None, only: tuple[str, ...], workers: int) -> 
     """Print a table with a line for each kind."""
     seed = secrets.randbelow(10**6) if seed is None else seed
     table, failed = Table("fault", *COLUMNS, title=f"{rounds} rounds of each, seed {seed}, {workers} workers"), False
-    for name in only or KINDS:
-        if name in NEEDS_DEBIAN and not DEBIAN.exists():
-            click.echo(f"{name} is left out: {DEBIAN} is missing, and only that server has TLS", err=True)
-            continue
+    for name in possible(only or tuple(KINDS)):
         click.echo(f"{name} …", err=True)
         ledger, audit = asyncio.run(run_kind(name, rounds, seed, workers))
         table.add_row(name, *row(ledger, audit))

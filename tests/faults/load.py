@@ -1,6 +1,7 @@
 """Clients that read and write all the time, and note in a ledger what they were told."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ CLIENTS = 8
 # Every request has to be answered by then, whatever happens, in seconds: see SETTINGS of tests/faults/service.py.
 DEADLINE = 10.0
 _NUMBERS = count(1)
+_REQUESTS = (("GET", "/api/articles"), ("GET", "/api/tags"), ("GET", "/api/articles/export"), ("POST", "/api/articles"))
 _TEXTS = {"description": "d", "body": "b"}
 # With a key a client goes on for this many times, a fifth of a second apart.
 _ATTEMPTS = 40
@@ -25,6 +27,7 @@ class Load:
 
     def __init__(self, address: str, ledger: Ledger, chance: random.Random) -> None:
         self.ledger = ledger
+        self.address = address
         self.last_stored = 0.0
         self._chance = chance
         self._stopping = False
@@ -58,6 +61,14 @@ class Load:
                 break
             await asyncio.sleep(0.005)
         self.ledger.recovered.append(monotonic() - began)
+
+    def any_request(self) -> bytes:
+        """Return a request for a client that goes away. Those that write have a title that nobody waits for."""
+        method, path = self._chance.choice(_REQUESTS)
+        body = json.dumps({"article": {"title": f"Left {next(_NUMBERS)}", **_TEXTS}}) if method == "POST" else ""
+        token = self._headers["Authorization"]
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        return (head + body).encode()
 
     async def _register(self) -> None:
         name = f"client{random.getrandbits(48):x}"

@@ -158,11 +158,17 @@ class Server:
 
     async def lock(self, table: str, seconds: float) -> None:
         """Lock a table against everything for so many seconds."""
+        async with self.locked(table):
+            await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def locked(self, table: str) -> AsyncGenerator[None]:
+        """Lock a table against everything during the block."""
         connection = await asyncpg.connect(self.address(), timeout=10)
         try:
             async with connection.transaction():
                 await connection.execute(f"lock table {table}")
-                await asyncio.sleep(seconds)
+                yield
         finally:
             await connection.close()
 

@@ -11,6 +11,7 @@ import pytest
 from app.db import Database, NotFound
 from app.repositories import articles, favorites
 from app.repositories.articles import Filters, PageBounds
+from tests.pgbouncer import is_in_between
 
 NUMBERS = """
     select 'articles', '', coalesce(sum(articles), 0) from article_counts
@@ -108,7 +109,7 @@ async def test_the_numbers_are_exact_after_many_writers_and_none_of_them_deadloc
     slugs: list[str] = []
     users = await add_users(db, 6)
     # More writers than slots to begin with, and four tags that are often the last of their kind.
-    async with Database(database_url, min_size=12, max_size=12) as many:
+    async with Database(database_url, min_size=12, max_size=12, pgbouncer=is_in_between()) as many:
         writers = [Writer(many, users[n % 6], slugs, n) for n in range(12)]
         await asyncio.gather(*(writer.write(60) for writer in writers))
 
@@ -155,7 +156,7 @@ async def test_a_tag_that_is_added_while_its_last_article_goes_stays(db: Databas
     first.tags = lambda: ["rare"]
     await first.publish()
 
-    async with Database(database_url, min_size=2, max_size=2) as other:
+    async with Database(database_url, min_size=2, max_size=2, pgbouncer=is_in_between()) as other:
         async with other.transaction() as adding:
             new = {"slug_words": "a", "title": "A", "description": "B", "body": "C", "tags": ["rare"]}
             await articles.create_article(adding, viewer_id=user, generation=0, **new)  # pyright: ignore[reportArgumentType]

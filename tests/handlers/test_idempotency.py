@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from app.db import Database
 from app.http.idempotency.once import LONGEST_ANSWER
 from app.repositories import idempotency
+from tests.databases import set_read_only
 from tests.documented import fields_at_fault, outcome
 from tests.handlers.people import Person
 
@@ -224,9 +225,7 @@ async def test_an_origin_of_a_browser_changes_nothing(ann: Person, db: Database)
 
 
 async def test_a_server_that_takes_no_writes_leaves_no_key(ann: Person, db: Database, app: Starlette) -> None:
-    read_only = "set transaction_read_only = off; alter database {} set default_transaction_read_only = {}"
-    name = await db.fetchval("select quote_ident(current_database())")
-    await db.execute(read_only.format(name, "on"))
+    await set_read_only(db, "on")
     pool: Database = app.state.database
     pool.retire_connections()
     async with asyncio.timeout(30):
@@ -237,7 +236,7 @@ async def test_a_server_that_takes_no_writes_leaves_no_key(ann: Person, db: Data
 
     assert fields_at_fault(refused) == (503, {"database"})
     assert "retry-after" in refused.headers
-    await db.execute(read_only.format(name, "off"))
+    await set_read_only(db, "off")
     async with asyncio.timeout(30):
         while (answer := await send(ann, "/api/articles", NEW)).status_code == 503:
             await asyncio.sleep(0.01)

@@ -111,12 +111,13 @@ class DeafNetwork(Network):
 
 
 async def test_an_import_whose_commit_nobody_answered_says_that_it_may_be_done(
-    db: Database, database_url: str, tmp_path: Path
+    db: Database, database: dict[str, str], direct_url: str, tmp_path: Path
 ) -> None:
     path = people(tmp_path, "email,username\nann@x.org,ann\n")
-    async with DeafNetwork(database_url) as network:
+    # A command goes past a PgBouncer.
+    async with DeafNetwork(direct_url) as network:
         command = ("app", "import", "users", str(path))
-        done = await asyncio.to_thread(run, *command, folder=tmp_path, DATABASE_URL=network.dsn)
+        done = await asyncio.to_thread(run, *command, folder=tmp_path, **dict.fromkeys(database, network.dsn))
 
     assert done.returncode == 1
     assert f"Error: {path}: all of it was stored or nothing; look before you repeat it" in done.stderr
@@ -124,12 +125,12 @@ async def test_an_import_whose_commit_nobody_answered_says_that_it_may_be_done(
     assert await names(db) == ["ann"]
 
 
-async def test_the_command_says_how_many_or_which_line(db: Database, database_url: str, tmp_path: Path) -> None:
+async def test_the_command_says_how_many_or_which_line(db: Database, database: dict[str, str], tmp_path: Path) -> None:
     path = people(tmp_path, "email,username\nann@x.org,ann\n")
     command = ("app", "import", "users", str(path))
 
-    done = run(*command, folder=tmp_path, DATABASE_URL=database_url)
+    done = run(*command, folder=tmp_path, **database)
     assert (done.returncode, done.stdout) == (0, "1 users imported\n"), done.stderr
-    done = run(*command, "--dry-run", folder=tmp_path, DATABASE_URL=database_url)
+    done = run(*command, "--dry-run", folder=tmp_path, **database)
     assert done.returncode == 1
     assert f"Error: {path}:2: username: duplicate key value" in done.stderr

@@ -36,9 +36,10 @@ def test_the_files_it_shows_are_as_they_are() -> None:
         assert excerpt in text
 
 
-def test_the_script_without_http_runs(database_url: str) -> None:
+def test_the_script_without_http_runs(direct_url: str) -> None:
     script = next(block for block in blocks("python") if "asyncio.run" in block)
-    settings = environment(DATABASE_URL=database_url, SECRET_KEY="a key that is at least 32 bytes long")
+    # It is as short as can be, and knows nothing of a PgBouncer.
+    settings = environment(DATABASE_URL=direct_url, SECRET_KEY="a key that is at least 32 bytes long")
 
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False
@@ -72,9 +73,9 @@ def test_a_stranger_sees_what_the_terminal_sessions_show(page: str, tmp_path: Pa
         assert re.fullmatch(".*".join(map(re.escape, output.strip().split("…"))), result, re.DOTALL), command
 
 
-def test_the_checker_prints_what_it_shows(database_url: str) -> None:
+def test_the_checker_prints_what_it_shows(direct_url: str) -> None:
     shown_output = next(block for block in blocks("console") if "-m app check" in block).splitlines()[1:]
 
-    done = run("app", "check", folder=ROOT, TEST_DATABASE_URL=database_url)
+    done = run("app", "check", folder=ROOT, TEST_DATABASE_URL=direct_url)
 
     assert shown_output == [done.stdout.splitlines()[0], "…"]

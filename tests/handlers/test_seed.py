@@ -33,55 +33,58 @@ def rows(dsn: str, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql.encode()).fetchall()
 
 
-def test_the_data_have_the_size_and_shapes_that_were_asked_for(tmp_path: Path, database_url: str) -> None:
-    done = run("app", "seed", *OPTIONS, folder=tmp_path, DATABASE_URL=database_url)
+def test_the_data_have_the_size_and_shapes_that_were_asked_for(
+    tmp_path: Path, database: dict[str, str], direct_url: str
+) -> None:
+    done = run("app", "seed", *OPTIONS, folder=tmp_path, **database)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Stored 60 users, 200 articles, 30 tags, 1,000 favorites, 300 comments, 400 follows\n"
-    assert rows(database_url, COUNTS) == [(60, 200, 30, 1000, 300, 400)]
-    assert rows(database_url, "select distinct cardinality(tags) from articles") == [(5,)]
+    assert rows(direct_url, COUNTS) == [(60, 200, 30, 1000, 300, 400)]
+    assert rows(direct_url, "select distinct cardinality(tags) from articles") == [(5,)]
     most = "select max(n) from (select sum({}) as n from {} group by {}) as counted"
-    assert rows(database_url, most.format("favorites", "favorite_counts", "article_id")) == [(50,)]
+    assert rows(direct_url, most.format("favorites", "favorite_counts", "article_id")) == [(50,)]
     curious = "select max(n) from (select count(*) as n from follows group by follower_id) as counted"
-    ((followed,),) = rows(database_url, curious)
+    ((followed,),) = rows(direct_url, curious)
     assert isinstance(followed, int)
     assert followed >= 5
-    ((top,),) = rows(database_url, most.format("articles", "author_counts", "author_id"))
+    ((top,),) = rows(direct_url, most.format("articles", "author_counts", "author_id"))
     assert isinstance(top, int)
     assert top >= 20
     words = "select min(n), max(n) from (select cardinality(string_to_array(body, ' ')) as n from articles) as counted"
-    ((least, longest),) = rows(database_url, words)
+    ((least, longest),) = rows(direct_url, words)
     assert isinstance(least, int)
     assert isinstance(longest, int)
     assert 80 <= least <= longest <= 240
 
 
-def test_the_same_size_gives_the_same_data_and_a_used_database_is_refused(tmp_path: Path, database_url: str) -> None:
-    assert run("app", "seed", *OPTIONS, folder=tmp_path, DATABASE_URL=database_url).returncode == 0
-    first = rows(database_url, CONTENT)
+def test_the_same_size_gives_the_same_data_and_a_used_database_is_refused(
+    tmp_path: Path, database: dict[str, str], direct_url: str
+) -> None:
+    assert run("app", "seed", *OPTIONS, folder=tmp_path, **database).returncode == 0
+    first = rows(direct_url, CONTENT)
 
-    refused = run("app", "seed", *OPTIONS, folder=tmp_path, DATABASE_URL=database_url)
+    refused = run("app", "seed", *OPTIONS, folder=tmp_path, **database)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.endswith("Error: the database has users already; --append adds to what is there\n")
-    assert rows(database_url, COUNTS) == [(60, 200, 30, 1000, 300, 400)]
+    assert rows(direct_url, COUNTS) == [(60, 200, 30, 1000, 300, 400)]
 
-    added = run("app", "seed", *OPTIONS, "--append", folder=tmp_path, DATABASE_URL=database_url)
+    added = run("app", "seed", *OPTIONS, "--append", folder=tmp_path, **database)
     assert added.returncode == 0, added.stderr
-    assert rows(database_url, COUNTS)[0][:2] == (120, 400)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    assert rows(direct_url, COUNTS)[0][:2] == (120, 400)
+    with psycopg.connect(direct_url, autocommit=True) as connection:
         connection.execute("truncate users restart identity cascade")
-    assert run("app", "seed", *OPTIONS, folder=tmp_path, DATABASE_URL=database_url).returncode == 0
-    assert rows(database_url, CONTENT) == first
+    assert run("app", "seed", *OPTIONS, folder=tmp_path, **database).returncode == 0
+    assert rows(direct_url, CONTENT) == first
 
 
-def test_people_can_log_in_with_the_password_that_was_given(tmp_path: Path, database_url: str) -> None:
+def test_people_can_log_in_with_the_password_that_was_given(
+    tmp_path: Path, database: dict[str, str], direct_url: str
+) -> None:
     few = ["--users=2", "--articles=0", "--favorites=0", "--comments=0", "--follows=0"]
-    assert (
-        run("app", "seed", *few, "--password", "s3cret-enough", folder=tmp_path, DATABASE_URL=database_url).returncode
-        == 0
-    )
+    assert run("app", "seed", *few, "--password", "s3cret-enough", folder=tmp_path, **database).returncode == 0
 
-    hashes = {row[0] for row in rows(database_url, "select password_hash from users")}
+    hashes = {row[0] for row in rows(direct_url, "select password_hash from users")}
     assert len(hashes) == 1
     assert str(hashes.pop()).startswith("$argon2id$")
 
@@ -100,8 +103,8 @@ def test_a_size_that_no_data_can_have_is_refused_with_the_reason(size: Size, rea
     assert reason in str(problem(size))
 
 
-def test_a_size_that_is_refused_is_a_line_that_says_why(tmp_path: Path, database_url: str) -> None:
-    done = run("app", "seed", "--users", "1", folder=tmp_path, DATABASE_URL=database_url)
+def test_a_size_that_is_refused_is_a_line_that_says_why(tmp_path: Path, database: dict[str, str]) -> None:
+    done = run("app", "seed", "--users", "1", folder=tmp_path, **database)
 
     assert done.returncode == 2
     assert done.stderr.endswith("1000000 favorites are more than half of all pairs of a user and an article\n")

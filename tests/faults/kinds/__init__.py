@@ -1,5 +1,8 @@
 """The kinds of faults. Each is a coroutine function that makes so many rounds of it under load, and fills a ledger."""
 
+from functools import partial
+from pathlib import Path
+
 from tests.faults.kinds.clients import cancelled_requests
 from tests.faults.kinds.credentials import replaced_certificate, rotated_password
 from tests.faults.kinds.line import broken_network, lost_commit
@@ -15,8 +18,10 @@ from tests.faults.kinds.server import (
     migrated_under_load,
 )
 from tests.faults.kinds.setting import Kind, Setting
+from tests.faults.servers import DEBIAN
+from tests.pgbouncer import PROGRAM
 
-__all__ = ["KINDS", "Kind", "Setting"]
+__all__ = ["KINDS", "NEEDS", "Kind", "Setting"]
 
 KINDS: dict[str, Kind] = {
     "server killed": killed_server,
@@ -28,6 +33,8 @@ KINDS: dict[str, Kind] = {
     "switchover": switchover,
     "name changed": changed_name,
     "workers replaced": replaced_workers,
+    "server killed behind PgBouncer": partial(killed_server, pooled=True),
+    "requests cancelled behind PgBouncer": partial(cancelled_requests, pooled=True),
     "server full": full_server,
     "disk full": full_disk,
     "no memory": no_memory,
@@ -38,5 +45,9 @@ KINDS: dict[str, Kind] = {
     "table locked": locked_table,
     "migrated": migrated_under_load,
 }
-NEEDS_DEBIAN = {"certificate replaced"}
-"""The kinds that need a server with TLS, Debian's PostgreSQL 15."""
+NEEDS: dict[str, Path] = {
+    "certificate replaced": DEBIAN,
+    "server killed behind PgBouncer": PROGRAM,
+    "requests cancelled behind PgBouncer": PROGRAM,
+}
+"""What of Debian a kind needs; only its PostgreSQL 15 has TLS."""

@@ -8,7 +8,7 @@ from tests.faults.servers import Server
 from tests.faults.service import migrate
 
 
-async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -> str:
+async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1, pooled: bool = False) -> str:
     """PostgreSQL and all its processes are killed, and start again half a second later at most."""
 
     async def kill(server: Server) -> None:
@@ -16,7 +16,7 @@ async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1) -
         await asyncio.sleep(setting.chance.uniform(0, 0.5))
         await server.start()
 
-    return await rounds_on(setting, ledger, kill, workers)
+    return await rounds_on(setting, ledger, kill, workers, pooled=pooled)
 
 
 async def killed_server_with_workers(setting: Setting, ledger: Ledger) -> str:

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -13,6 +13,13 @@ from tests.faults.ledger import Ledger
 from tests.faults.load import Load
 from tests.faults.servers import Server
 from tests.faults.service import ServiceProcess, service
+from tests.pgbouncer import bouncing
+
+# Fewer than the pool has connections, so that they change hands.
+SESSIONS_OF_PGBOUNCER = 5
+# docs/pool.md recommends these: by default PgBouncer lets clients wait for two minutes, and does not look for fifteen
+# seconds whether a server is back.
+IMPATIENT = {"server_login_retry": "0.2", "query_wait_timeout": "2", "server_connect_timeout": "2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +47,48 @@ async def served(
     setting: Setting, dsn: str, ledger: Ledger, *, workers: int = 1, **settings: str
 ) -> AsyncGenerator[tuple[ServiceProcess, Load]]:
     """Serve the database under load during the block, by `workers` processes at least."""
-    async with service(dsn, workers=max(workers, setting.workers), **settings) as process:
-        load = Load(process.address, ledger, setting.chance)
-        async with load.running():
-            await load.until_stored(monotonic())
-            ledger.recovered.clear()
-            yield process, load
+    several = max(workers, setting.workers)
+    async with service(dsn, workers=several, **settings) as process, loaded(setting, process, ledger) as load:
+        yield process, load
+
+
+@asynccontextmanager
+async def loaded(setting: Setting, process: ServiceProcess, ledger: Ledger) -> AsyncGenerator[Load]:
+    """Put the service under load during the block, which begins when the first article is stored."""
+    load = Load(process.address, ledger, setting.chance)
+    async with load.running():
+        await load.until_stored(monotonic())
+        ledger.recovered.clear()
+        yield load
+
+
+@contextmanager
+def reached(server: Server, *, pooled: bool, **changes: str) -> Generator[tuple[str, dict[str, str]]]:
+    """The address of the server for a service, and what else that is told: with `pooled`, through a PgBouncer.
+
+    `changes` are settings of PgBouncer.
+    """
+    if not pooled:
+        yield server.address(), {}
+        return
+    with bouncing(server.address(), connections=SESSIONS_OF_PGBOUNCER, **IMPATIENT | changes) as dsn:
+        yield dsn, {"DB_PGBOUNCER": "true", "MIGRATION_DATABASE_URL": server.address()}
 
 
 async def rounds_on(
-    setting: Setting, ledger: Ledger, fault: Callable[[Server], Awaitable[None]], workers: int = 1
+    setting: Setting,
+    ledger: Ledger,
+    fault: Callable[[Server], Awaitable[None]],
+    workers: int = 1,
+    *,
+    pooled: bool = False,
 ) -> str:
     """Let the fault happen to a server of its own, round by round, each until writes are stored again."""
     server = setting.server("server")
     await server.create()
-    async with served(setting, server.address(), ledger, workers=workers) as (_, load):
-        await rounds(setting, load, lambda: fault(server))
+    with reached(server, pooled=pooled) as (dsn, settings):
+        async with served(setting, dsn, ledger, workers=workers, **settings) as (_, load):
+            await rounds(setting, load, lambda: fault(server))
     return server.address()
 
 
