@@ -121,12 +121,12 @@ def layer_database(server_dsn: str) -> Iterator[TemplateDatabase]:
 
 
 @pytest.fixture(scope="session")
-def pgbouncer(server_dsn: str) -> Iterator[str | None]:
+def pgbouncer(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """A DSN that leads to the server's databases through a PgBouncer, if POSTGRES_THROUGH says so."""
     if not is_in_between():
         yield None
         return
-    with bouncing(server_dsn, connections=SESSIONS_OF_PGBOUNCER) as dsn:
+    with bouncing(request.getfixturevalue("server_dsn"), connections=SESSIONS_OF_PGBOUNCER) as dsn:
         yield dsn
 
 

@@ -13,7 +13,7 @@ from tests.network import Network
 
 
 @pytest.fixture
-def database_url(layer_database: TemplateDatabase) -> Iterator[str]:
+def direct_url(layer_database: TemplateDatabase) -> Iterator[str]:
     """The DSN of this test's own database, without a table of the service."""
     with layer_database.copy() as dsn:
         yield dsn

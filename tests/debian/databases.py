@@ -32,7 +32,7 @@ def fresh_database(server_dsn: str) -> Generator[str]:
 
 
 @pytest.fixture
-def database_url(debian_postgres: DebianPostgres) -> Iterator[str]:
+def direct_url(debian_postgres: DebianPostgres) -> Iterator[str]:
     """A database on PostgreSQL 15, in place of the one on the embedded server."""
     with fresh_database(debian_postgres.dsn) as dsn:
         yield dsn

@@ -6,7 +6,7 @@ import pytest
 
 from tests.db.conftest import write_queries
 from tests.db.test_deadline import *  # noqa: F403 - the same tests on another server
-from tests.debian.databases import database_url
+from tests.debian.databases import direct_url
 
-__all__ = ["database_url", "write_queries"]
+__all__ = ["direct_url", "write_queries"]
 pytestmark = pytest.mark.debian

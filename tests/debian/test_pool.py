@@ -10,7 +10,7 @@ from tests.db.test_effects import *  # noqa: F403 - the same tests on another se
 from tests.db.test_health import *  # noqa: F403 - the same tests on another server
 from tests.db.test_lifecycle import *  # noqa: F403 - the same tests on another server
 from tests.db.test_session_state import *  # noqa: F403 - the same tests on another server
-from tests.debian.databases import database_url
+from tests.debian.databases import direct_url
 
-__all__ = ["database_url", "network"]
+__all__ = ["direct_url", "network"]
 pytestmark = pytest.mark.debian

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.roles.names import RoleNames
-from tests.debian.databases import database_url
+from tests.debian.databases import direct_url
 from tests.roles.conftest import Roles, drop_roles
 from tests.roles.test_setup import ADD, READ, SHOPS, execute
 
-__all__ = ["database_url"]
+__all__ = ["direct_url"]
 
 pytestmark = pytest.mark.debian
 

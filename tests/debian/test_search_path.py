@@ -8,10 +8,10 @@ from app.db import Database
 from tests.db.conftest import write_queries
 from tests.db.test_search_path import *  # noqa: F403 - the same tests on another server
 from tests.db.test_search_path import TENANTS, Orders, create_tenants, enter_by_run, enter_by_settings
-from tests.debian.databases import database_url
+from tests.debian.databases import direct_url
 from tests.pgbouncer import bouncing
 
-__all__ = ["database_url", "write_queries"]
+__all__ = ["direct_url", "write_queries"]
 pytestmark = pytest.mark.debian
 
 

@@ -8,9 +8,9 @@ from app.db import Database
 from app.monitor.extension import list_statement_figures
 from app.monitor.server import Server
 from app.repositories import health
-from tests.debian.databases import database_url
+from tests.debian.databases import direct_url
 
-__all__ = ["database_url"]
+__all__ = ["direct_url"]
 
 pytestmark = pytest.mark.debian
 TABLE = "create table commit_tokens (token uuid)"

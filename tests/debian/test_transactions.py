@@ -49,7 +49,7 @@ pytestmark = [pytest.mark.debian, pytest.mark.usefixtures("entries")]
 
 
 @pytest.fixture
-def database_url(debian_postgres: DebianPostgres) -> Iterator[str]:
+def direct_url(debian_postgres: DebianPostgres) -> Iterator[str]:
     """A migrated database of this test's own on the older server."""
     with fresh_database(debian_postgres.dsn) as dsn:
         apply_migrations(dsn)
