@@ -157,6 +157,10 @@ class _Server(uvicorn.Server):
                 task.cancel()
             await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
             await self.lifespan.shutdown()
+        # Of clients that do not read, and when there was no time to end by themselves. uvloop waits for them forever.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
     def _tell_connections(self) -> None:
         for connection in list(self.server_state.connections):

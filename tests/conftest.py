@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -34,11 +35,17 @@ from tests.documented import OpenApiDocument
 from tests.pgbouncer import bouncing, is_in_between
 
 STOP_TIMEOUT = 30
+MOST_WORKERS = 16
 # For each login of each database: a test may hold some in transactions that others wait for.
 SESSIONS_OF_PGBOUNCER = 8
 LAYER = Path(__file__).parent / "db"
 [LAYERS_TABLE] = [path for path in MIGRATIONS.glob("*.create-commit-tokens.sql") if "rollback" not in path.name]
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Twice as many processes as the machine has cores, since half of the time tests wait; each has its own server."""
+    return min(2 * (os.cpu_count() or 1), MOST_WORKERS)
 
 
 def pytest_configure() -> None:

@@ -123,6 +123,27 @@ def test_a_request_on_an_idle_connection_is_answered_when_the_service_ends_and_i
         assert end(process) == (0, "", "")
 
 
+def test_a_second_signal_does_not_wait_for_idle_connections(folder: Path, database_url: str) -> None:
+    with service(folder=folder, DATABASE_URL=database_url, SECRET_KEY=KEY) as (process, client):
+        address = client.base_url.host, client.base_url.port or 0
+        with socket.create_connection(address), socket.create_connection(address, timeout=TIMEOUT) as used:
+            used.sendall(BLOCKED_REQUEST)
+            assert used.recv(10_000).startswith(b"HTTP/1.1 200 ")
+            process.send_signal(signal.SIGTERM)
+            wait_until_nobody_listens(*address)
+            assert end(process, signal.SIGTERM) == (0, "", "")
+
+
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder: Path, database_url: str) -> None:
+    given = {"DATABASE_URL": database_url, "SECRET_KEY": KEY, "SHUTDOWN_TIMEOUT": "1"}
+    with service(folder=folder, **given) as (process, client):
+        address = client.base_url.host, client.base_url.port or 0
+        with socket.create_connection(address) as silent:
+            silent.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 90)
+            assert client.get("/health/ready").status_code == 200
+            assert end(process, signal.SIGTERM)[0] == 0
+
+
 def received(connection: socket.socket) -> bytes:
     """All that comes until the other side closes."""
     return b"".join(iter(lambda: connection.recv(65_536), b""))
