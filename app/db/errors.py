@@ -106,6 +106,19 @@ class LockLost(BinderyError):
     """The connection that held an advisory lock was lost. The block was cancelled; others may hold the lock now."""
 
 
+# SQLSTATE classes: conflicts of transactions, room, locks, what operators do, faults of the machine.
+_OF_THE_MOMENT = frozenset({"25", "40", "53", "55", "57", "58"})
+
+
+def is_of_the_moment(error: asyncpg.PostgresError) -> bool:
+    """Return whether the same statement with the same arguments may succeed the next time.
+
+    PostgreSQL tells where in a text, in which argument or row it was when it ran out of memory or met a deadlock, as
+    it does for a mistake there.
+    """
+    return (error.sqlstate or "")[:2] in _OF_THE_MOMENT
+
+
 def is_server_unfit(error: Exception) -> bool:
     """Return whether the server refused for a reason of its own, such as a full disk. Nothing was executed.
 

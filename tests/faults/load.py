@@ -78,7 +78,7 @@ class Load:
 
     async def _ask(self) -> None:
         while not self._stopping:
-            await (self._post() if self._chance.random() < 0.4 else self._read())
+            await (self.post() if self._chance.random() < 0.4 else self._read())
             await asyncio.sleep(self._chance.uniform(0, 0.02))
 
     async def _read(self) -> None:
@@ -87,20 +87,21 @@ class Load:
         if answer is not None and answer.status_code not in {200, 503, 504}:
             self.ledger.wrong.append(f"GET was answered {answer.status_code}: {answer.text[:200]}")
 
-    async def _post(self) -> None:
-        """Publish an article. Every second one has an Idempotency-Key and is repeated until the answer is known."""
+    async def post(self, *, length: int = 1) -> None:
+        """Publish an article of this length. Every second one has a key and is repeated until the answer is known."""
         number, sent = next(_NUMBERS), monotonic()
         title = f"Title {number}"
         key = {"Idempotency-Key": f"{number}"} if number % 2 else {}
         for attempt in range(_ATTEMPTS if key else 1):
             await asyncio.sleep(min(attempt, 1) * 0.2)
-            if self._told(title, await self._publish(title, key), sent):
+            if self._told(title, await self._publish(title, key, length), sent):
                 self.ledger.unknown.discard(title)
                 return
             self.ledger.unknown.add(title)
 
-    async def _publish(self, title: str, key: dict[str, str]) -> httpx2.Response | None:
-        return await self._answer("POST", "/api/articles", {"article": {"title": title, **_TEXTS}}, key)
+    async def _publish(self, title: str, key: dict[str, str], length: int) -> httpx2.Response | None:
+        article = {**_TEXTS, "title": title, "body": "b" * length}
+        return await self._answer("POST", "/api/articles", {"article": article}, key)
 
     def _told(self, title: str, answer: httpx2.Response | None, sent: float) -> bool:
         """Note what the client was told. Return whether it knows now whether the article is stored."""

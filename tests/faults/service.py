@@ -1,6 +1,7 @@
 """The service that is put under load, as a process with short limits."""
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -75,6 +76,15 @@ async def service(dsn: str, *, workers: int = 1, names: str = "", **settings: st
             await asyncio.to_thread(process.wait, TIMEOUT)
             if process.stdout is not None:
                 process.stdout.close()
+            tell_crashes(log)
+
+
+def tell_crashes(log: Path) -> None:
+    """Print the error behind each 500: its client was told that the log has it."""
+    for line in log.read_text().splitlines():
+        exception = json.loads(line).get("exception") if line.startswith("{") else None
+        if exception:
+            print(exception.strip().splitlines()[-1], file=sys.stderr)
 
 
 async def migrate(dsn: str, command: str) -> None:

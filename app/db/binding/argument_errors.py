@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from app.db.errors import BadArgument
+from app.db.errors import BadArgument, is_of_the_moment
 
 _DRIVER = re.compile(r"invalid input for query argument \$(\d+): ")
 # The outermost line of the context, in any language: `unnamed portal parameter $2 = '...'`.
@@ -22,7 +22,7 @@ def bad_argument(
     """Return BadArgument for the argument that the error names; None if it names none."""
     if isinstance(error, asyncpg.DataError) and (marker := _DRIVER.match(str(error))):
         return BadArgument(function, parameters[int(marker[1]) - 1], _drivers_reason(error.__cause__))
-    if marker := _SERVER.search(error.context or ""):
+    if not is_of_the_moment(error) and (marker := _SERVER.search(error.context or "")):
         number = int(marker[1]) - 1
         # The context of a trigger may look the same, with a number beyond the arguments.
         if number < len(arguments):

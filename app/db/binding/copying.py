@@ -15,7 +15,7 @@ from app.db.binding.query import Query
 from app.db.binding.row_fields import fields_of
 from app.db.binding.type_checks import parameter_problem
 from app.db.binding.value_checks import value_checks
-from app.db.errors import BadRow
+from app.db.errors import BadRow, is_of_the_moment
 from app.db.sql.copy_target import CopyTarget
 
 # For these types the driver accepts only values of these Python types, so that only None needs a check.
@@ -69,7 +69,7 @@ class Copying:
         """Return BadRow, with row and if possible column, for an error of the driver or the server."""
         if isinstance(error, asyncpg.PostgresError):
             found = _LINE.search(error.context or "")
-            if found is None:
+            if found is None or is_of_the_moment(error):
                 # An error raised by a trigger after the last row belongs to no row.
                 return self.query.translate(error, ())
             reason = error.args[0] if error.args else type(error).__name__

@@ -1,13 +1,20 @@
-"""Recognizes errors that outdated caches of types and statements can cause, after a migration."""
+"""Recognizes why a statement was refused: for its text, or for outdated caches of types and statements."""
 
 import re
 from collections.abc import Iterable
 
 import asyncpg
 
-from app.db.errors import BadArgument
+from app.db.errors import BadArgument, is_of_the_moment
 
 _UNKNOWN_TYPE = re.compile(r"no decoder for .* of type OID (\d+)")
+
+
+def is_fault_of_text(error: asyncpg.PostgresError) -> bool:
+    """Return whether PostgreSQL did not understand a text. An invalid literal, 'x'::int, has a position in it, too."""
+    return isinstance(error, asyncpg.SyntaxOrAccessError) or (
+        error.position is not None and not is_of_the_moment(error)
+    )
 
 
 def refused_as_outdated(error: Exception) -> bool:

@@ -8,7 +8,13 @@ from app.db.binding.generic_plan import REFUSED, is_refusal, mend
 from app.db.binding.query import Query
 from app.db.counting.figures import Figures
 from app.db.session.driver import seconds_until
-from app.db.session.outdated import may_change_in_place, refused_as_outdated, refused_by_driver, unknown_type
+from app.db.session.outdated import (
+    is_fault_of_text,
+    may_change_in_place,
+    refused_as_outdated,
+    refused_by_driver,
+    unknown_type,
+)
 from app.db.session.prepared import Prepared, refuse_changed_types
 from app.db.session.statement_cache import CURRENT_PATH, StatementCache
 from app.db.session.typed import TypedConnection
@@ -84,10 +90,9 @@ class PreparingConnection(TypedConnection):
         try:
             statement = await self.prepare(query.text, timeout=seconds_until(ends))
         except asyncpg.PostgresError as error:
-            # An invalid literal, such as 'x'::int, is a DataError, and it has a position, too.
-            if not isinstance(error, asyncpg.SyntaxOrAccessError) and error.position is None:
-                raise
-            raise query.refused(error) from error
+            if is_fault_of_text(error):
+                raise query.refused(error) from error
+            raise
         finally:
             self._naming = None
         if query.text not in self.planned:

@@ -12,6 +12,8 @@ from tests.faults.servers import Server
 
 # Of the disk with the tables, in megabytes.
 SMALL = 16
+# The longest article, in bytes.
+LONG = 100_000
 
 
 async def full_disk(setting: Setting, ledger: Ledger) -> str:
@@ -58,18 +60,23 @@ async def until_refused(ledger: Ledger) -> None:
 
 async def no_memory(setting: Setting, ledger: Ledger) -> str:
     """The server's processes get no more memory (53200), those that serve the service and those that it would get."""
+    server = setting.server("memory")
+    await server.create()
+    async with served(setting, server.address(), ledger) as (_, load):
 
-    async def starve(server: Server) -> None:
-        began, seconds = monotonic(), setting.chance.uniform(0.3, 1)
-        noticed = asyncio.create_task(until_refused(ledger))
-        try:
-            while not noticed.done() or monotonic() - began < seconds:
-                await server.limit_memory("1")
-                await asyncio.sleep(0.05)
-        finally:
-            await server.limit_memory("unlimited")
+        async def starve() -> None:
+            began, seconds = monotonic(), setting.chance.uniform(0.3, 1)
+            noticed = asyncio.create_task(until_refused(ledger))
+            try:
+                while not noticed.done() or monotonic() - began < seconds:
+                    await server.limit_memory("1")
+                    # What a short statement needs, a process often has.
+                    await load.post(length=LONG)
+            finally:
+                await server.limit_memory("unlimited")
 
-    return await rounds_on(setting, ledger, starve)
+        await rounds(setting, load, starve)
+    return server.address()
 
 
 async def ended_sessions(setting: Setting, ledger: Ledger) -> str:
