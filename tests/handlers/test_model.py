@@ -18,7 +18,14 @@ from tests.handlers.generated import bounded
 from tests.handlers.machine import People
 
 Compare = Callable[[settings], Awaitable[None]]
-FEW = settings(bounded(20), stateful_step_count=30, phases=[Phase.generate], report_multiple_bugs=False)
+FEW = settings(
+    bounded(20),
+    max_examples=20,
+    derandomize=True,
+    stateful_step_count=30,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
 ANSWER_TIMEOUT = 60
 # The service uses the module while hypothesis draws in another thread.
 pytestmark = pytest.mark.filterwarnings(
