@@ -53,6 +53,8 @@ class Query:
     """A statement and the signature bound to it. `name` is file and statement, `articles.get_article`."""
 
     __slots__ = (
+        "_builder",
+        "_built_for",
         "annotations",
         "cardinality",
         "conflicts",
@@ -91,6 +93,8 @@ class Query:
         self.resource = options.resource
         self.conflicts = options.conflicts
         self.references = options.references
+        self._builder: Callable[[Sequence[asyncpg.Record]], list[Any]] = list
+        self._built_for: tuple[tuple[str, TypeInfo], ...] = ()
 
     @property
     def declared_row(self) -> Any:
@@ -107,10 +111,18 @@ class Query:
             raise self.fault(
                 "the statement returns no columns; declare the function -> None, or -> int for a row count"
             )
+        found = tuple((column.name, type_info_of(column.type, known)) for column in columns)
+        # Each session prepares each statement, and the milliseconds that this takes hold up the event loop.
+        if found != self._built_for:
+            self._builder, self._built_for = self._new_builder(self.row_type, found), found
+        return self._builder
+
+    def _new_builder(
+        self, row_type: RowType, columns: tuple[tuple[str, TypeInfo], ...]
+    ) -> Callable[[Sequence[asyncpg.Record]], list[Any]]:
         try:
-            infos = {column.name: type_info_of(column.type, known) for column in columns}
-            build = self.row_type.list_builder([column.name for column in columns], infos)
-            self.row_type.check_types(infos)
+            build = row_type.list_builder([name for name, _ in columns], dict(columns))
+            row_type.check_types(dict(columns))
         except BindingError as error:
             raise self.fault(str(error)) from None
         return build
