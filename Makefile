@@ -6,6 +6,8 @@ OWN_VERSION = $(shell .venv/bin/python -c "import sys; print(tuple(sys.version_i
 TESTS_NEWER = tests/http tests/repositories tests/test_protocol.py tests/db/test_acquire.py tests/db/test_transactions.py \
 	tests/db/test_rows.py tests/db/test_strictness.py tests/db/test_timer.py
 TESTS_POOLED = tests/handlers tests/test_pgbouncer.py tests/test_login.py tests/test_top.py
+# Of these, what has most to do with sessions and transactions.
+POOLED = articles comments counts errors export favorites idempotency import_users login_limits lost_answers room statements
 # What these test is done past a PgBouncer, or on the embedded server.
 TESTS_PAST = tests/handlers/test_migrated_data.py tests/handlers/test_readme.py tests/handlers/test_seed.py
 PACKAGES = .venv/packages.stamp
@@ -26,6 +28,8 @@ CHROMIUM = /usr/bin/chromium
 unexport PYTHONDONTWRITEBYTECODE
 # A worker that has nothing left takes from another, which may have got more of the long ones.
 PYTEST = -m pytest --numprocesses auto --dist worksteal
+# Fewer cut lines than otherwise, as each of them takes longer.
+THROUGH_PGBOUNCER = POSTGRES_THROUGH=pgbouncer LOST_ANSWERS=16 .venv/bin/python $(PYTEST) -m "not debian and not index"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-newer test-pooled coverage check faults audit bench bench-all lock clean debian-packages wrk
@@ -43,13 +47,12 @@ test: $(INSTALLED) ## the tests that need nothing but .venv (ARGS="-k word" for 
 coverage: $(INSTALLED) ## the same, with the branches of app/ that they cover, which takes a third more
 	.venv/bin/python $(PYTEST) -m "not debian and not index" --cov=app $(ARGS)
 
-test-all: $(INSTALLED) debian-packages test-newer test-pooled ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, PgBouncer, Chromium, fresh installations
+test-all: $(INSTALLED) debian-packages test-newer ## what `make test` leaves out: Debian's PostgreSQL 15 with TLS, PgBouncer, Chromium, fresh installations
+	$(THROUGH_PGBOUNCER) tests/test_pgbouncer.py $(wildcard $(POOLED:%=tests/handlers/test_%.py))
 	.venv/bin/python $(PYTEST) -m "debian or index" $(or $(ARGS),$$(grep -rlE --include="*.py" "mark\.(debian|index)" tests))
 
-# Few made-up requests: what can differ behind a PgBouncer is the same for all of an operation.
-test-pooled: $(INSTALLED) debian-packages ## the tests of the API again, through Debian's PgBouncer in transaction mode
-	POSTGRES_THROUGH=pgbouncer TEST_EXAMPLES=2 LOST_ANSWERS=16 .venv/bin/python $(PYTEST) -m "not debian and not index" \
-		$(TESTS_PAST:%=--ignore=%) $(TESTS_POOLED)
+test-pooled: $(INSTALLED) debian-packages ## the tests of the API through Debian's PgBouncer in transaction mode; test-all has a part of them
+	$(THROUGH_PGBOUNCER) $(TESTS_PAST:%=--ignore=%) $(wildcard $(TESTS_POOLED))
 
 # The oldest Python that is supported runs all tests; the image has the newest.
 test-newer: $(PACKAGES) ## the service and the layer's protocol on the newest Python that this machine has beside its own

@@ -43,8 +43,13 @@ LAYER = Path(__file__).parent / "db"
 SECRET_KEY = "a key of the tests, long enough for HMAC-SHA-256"
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Twice as many processes as the machine has cores, since half of the time tests wait; each has its own server."""
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Twice as many processes as the machine has cores, since half of the time tests wait; each has its own server.
+
+    PYTEST_XDIST_AUTO_NUM_WORKERS is another number.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
     return min(2 * (os.cpu_count() or 1), MOST_WORKERS)
 
 
@@ -65,8 +70,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The layer runs on asyncio's loop and on uvloop; the service always runs on uvloop."""
-    if item.path.is_relative_to(LAYER):
+    """The layer runs on asyncio's loop and on uvloop; the service always runs on uvloop.
+
+    What a statement, its arguments and its rows mean is the same on both: tests with the mark `one_loop` run once.
+    """
+    if item.path.is_relative_to(LAYER) and item.get_closest_marker("one_loop") is None:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
 

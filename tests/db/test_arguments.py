@@ -12,6 +12,8 @@ import pytest
 
 from app.db import BadArgument, BindingError, Database, Executor, Queries
 
+pytestmark = pytest.mark.one_loop
+
 WriteQueries = Callable[[str], Queries]
 
 NAIVE = datetime(2024, 2, 29, 12, 30)

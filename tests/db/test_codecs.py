@@ -13,6 +13,8 @@ import pytest
 
 from app.db import BadRow, Database, DatabaseUnavailable, Executor, Queries
 
+pytestmark = pytest.mark.one_loop
+
 WriteQueries = Callable[[str], Queries]
 
 

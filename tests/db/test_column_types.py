@@ -12,6 +12,8 @@ import pytest
 from app.db import BindingError, Database, Executor, Queries
 from tests.db.ledger import add_entry, create_entries, find_amount
 
+pytestmark = pytest.mark.one_loop
+
 WriteQueries = Callable[[str], Queries]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from app.db import BadArgument, BadRow, BindingError, Database, Executor, Queries
 
+pytestmark = pytest.mark.one_loop
+
 WriteQueries = Callable[[str], Queries]
 TYPES = """
 create type state as enum ('open', 'paid');

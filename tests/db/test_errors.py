@@ -26,6 +26,8 @@ from app.db import (
 )
 from app.db.pool.connect_errors import connect_error, server_name
 
+pytestmark = pytest.mark.one_loop
+
 Load = Callable[[str], Queries]
 
 SECRET = "hunter2 (or 3)"

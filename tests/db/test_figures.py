@@ -10,6 +10,8 @@ import pytest
 from app.db import WORK, Database, RepeatedStatement, StatementTimeout, Work, statements
 from app.repositories import health
 
+pytestmark = pytest.mark.one_loop
+
 
 def counted(db: Database, name: str) -> tuple[int, int, dict[str, int]]:
     found = next(each for each in db.figures.all() if each.name == name)

@@ -7,6 +7,8 @@ import pytest
 
 from tests.db import fuzz_lexer
 
+pytestmark = pytest.mark.one_loop
+
 
 @pytest.mark.long
 async def test_thousands_of_statements_mean_to_the_server_what_the_file_says(server_dsn: str) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from app.db import BindingError, Database, Queries
 
+pytestmark = pytest.mark.one_loop
+
 if TYPE_CHECKING:
     from app.db import Executor
 

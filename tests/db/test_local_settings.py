@@ -13,6 +13,8 @@ from app.db import BadArgument, Connection, Database
 from tests.db.tenancy import A, at_once, each_sees_its_own, nothing_is_left
 from tests.db.tenants import SCHEMA, get_tenant
 
+pytestmark = pytest.mark.one_loop
+
 
 @pytest.fixture
 async def db(database_url: str) -> AsyncIterator[Database]:

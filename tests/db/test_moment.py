@@ -12,6 +12,8 @@ from app.db import Connection, Database, Executor, Queries, is_server_unfit
 from app.db.session.outdated import is_fault_of_text
 from tests.db.pools import add_note
 
+pytestmark = pytest.mark.one_loop
+
 
 @pytest.fixture
 async def holder(db: Database) -> AsyncIterator[Connection]:

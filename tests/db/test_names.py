@@ -14,6 +14,8 @@ from app.db.binding.namespace import Namespace
 from app.db.binding.row_construction import constructor
 from app.db.errors import SQLFileError
 
+pytestmark = pytest.mark.one_loop
+
 Write = Callable[[str], Queries]
 RESERVED = {*keyword.kwlist, "__debug__"}
 

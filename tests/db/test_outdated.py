@@ -12,6 +12,8 @@ import pytest
 
 from app.db import BindingError, Connection, Database, Executor, Queries
 
+pytestmark = pytest.mark.one_loop
+
 Use = Callable[[Executor, Any], Awaitable[Any]]
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from app.db import BindingError, Database, Executor, NotFound, Queries, TooManyRows
 
+pytestmark = pytest.mark.one_loop
+
 Load = Callable[[str], Queries]
 
 

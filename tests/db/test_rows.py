@@ -12,6 +12,8 @@ import pytest
 
 from app.db import BindingError, Database, Executor, NotFound, Queries
 
+pytestmark = pytest.mark.one_loop
+
 Load = Callable[[str], Queries]
 
 ANN = "1 as id, 'ann' as name"

@@ -12,6 +12,8 @@ import pytest
 from app.db import BindingError, Connection, Database, Executor, Queries
 from app.db.sql.search_path import may_change_path
 
+pytestmark = pytest.mark.one_loop
+
 WriteQueries = Callable[[str], Queries]
 TENANTS = ("one", "two")
 STATEMENTS = """

@@ -12,6 +12,8 @@ from app.db import Connection, Database
 from tests.db.pools import get_number, list_series, pool, queries, set_lock_timeout, until_idle
 from tests.network import Network
 
+pytestmark = pytest.mark.one_loop
+
 STATE = """
 select session_user as session_user, current_user as current_user, current_setting('lock_timeout') as lock_timeout,
     current_setting('search_path') as search_path, current_setting('application_name') as application_name,

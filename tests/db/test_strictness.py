@@ -13,6 +13,8 @@ from asyncpg import Range
 
 from app.db import BadArgument, BadRow, BindingError, Database, Executor, Queries
 
+pytestmark = pytest.mark.one_loop
+
 WriteQueries = Callable[[str], Queries]
 NAIVE = datetime(2024, 2, 29, 12, 30)
 AWARE = NAIVE.replace(tzinfo=UTC)
