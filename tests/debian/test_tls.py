@@ -2,10 +2,11 @@ import asyncio
 import gc
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psycopg
@@ -28,7 +29,7 @@ Connect = Callable[[str], Awaitable[bool]]
 def configure(debian_postgres: DebianPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Configure:
     """What the settings make of a TLS mode and a root certificate: the address that both drivers get."""
 
-    def configured(mode: str, ca_file: Path | None = None, **changes: str) -> str:
+    def configured(mode: str, ca_file: Path | None = None, **changes: Any) -> str:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("DATABASE_URL", replace(debian_postgres, **changes).dsn)
         monkeypatch.setenv("DB_TLS_MODE", mode)
@@ -111,6 +112,45 @@ async def test_each_address_of_a_name_has_to_have_a_certificate_for_the_name(
     else:
         with pytest.raises(DatabaseUnavailable, match=r"not valid for 'db\.example'"):
             await db.connect()
+
+
+@pytest.mark.parametrize("name", ["localhost", "db.example"])
+async def test_so_it_has_when_tls_begins_at_once(
+    configure: Configure, debian_postgres: DebianPostgres, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for loop in LOOPS:
+        monkeypatch.setattr(loop, "getaddrinfo", resolving({name: [UNCERTIFIED_HOST]}.get, loop.getaddrinfo))
+    async with tls_at_once(debian_postgres) as port:
+        address = configure("verify-full", debian_postgres.ca_file, host=name, port=port)
+        db = Database(f"{address}&sslnegotiation=direct", min_size=1)
+        if name == "localhost":
+            async with db:
+                assert await db.fetchval("select 1") == 1
+        else:
+            with pytest.raises(DatabaseUnavailable, match=r"not valid for 'db\.example'"):
+                await db.connect()
+
+
+@asynccontextmanager
+async def tls_at_once(server: DebianPostgres) -> AsyncGenerator[int]:
+    """The port of a way to the server that begins with TLS, as PostgreSQL's own does from version 17 on."""
+    folder = server.ca_file.parent
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection(server.host, server.port)
+        await asyncio.gather(copy(reader, requests), copy(answers, writer), return_exceptions=True)
+
+    async with await asyncio.start_server(relay, UNCERTIFIED_HOST, 0, ssl=context) as listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, until nothing does."""
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()
 
 
 @both_drivers
