@@ -20,7 +20,7 @@ EXAMPLE = (
     "benchmarks/export.py", "benchmarks/http", "benchmarks/growth.py", "benchmarks/footprint.py",
     "benchmarks/workers.py", "benchmarks/telemetry.py", "benchmarks/unwatched.py", "benchmarks/overload.py",
     "benchmarks/results", "docs/performance.md", "docs/benchmarks.svg",
-    "tests/faults", "tests/test_faults.py", "docs/reliability.md",
+    "tests/faults", "tests/test_faults.py", "tests/debian/test_faults.py", "docs/reliability.md",
 )  # fmt: skip
 KIT = (
     "app/handlers/__init__.py", "app/repositories/__init__.py", "app/repositories/health.py", "sql/health.sql",
