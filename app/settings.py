@@ -1,14 +1,12 @@
 """The settings of the service, read once from the environment and `.env`."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, IPvAnyNetwork, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.dsn import normal_dsn
-from app.setting_problems import describe_problem
+from app.setting_problems import check_origin, describe_problem
 
 SECRET_KEY_BYTES = 32
 
@@ -226,9 +224,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            parts = urlsplit(origin)
-            if origin != "*" and (not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
-                raise ValueError(f"{origin!r} is no origin; allowed: * or https://example.org, separated by commas")
+            check_origin(origin)
         return value
 
     @property
@@ -292,15 +288,10 @@ def load_settings(*, needs_secret_key: bool = True) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors(include_url=False)]
+        problems = [describe_problem(Settings.model_fields, detail) for detail in error.errors(include_url=False)]
     else:
         if not needs_secret_key or settings.secret_key or settings.database_url is None:
             return settings
         problems = [f"SECRET_KEY: is required with DATABASE_URL; allowed: at least {SECRET_KEY_BYTES} random bytes"]
     # Outside the except block: the validation error would travel along, with the values in it.
     raise SettingsError("\n".join(problems))
-
-
-def _problem(detail: ErrorDetails) -> str:
-    name = str(detail["loc"][0])
-    return describe_problem(name.upper(), Settings.model_fields[name], detail)
