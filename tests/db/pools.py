@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -110,3 +111,8 @@ async def until_waiting(db: Database, number: int) -> None:
 async def until_idle(db: Database) -> None:
     """Wait until nothing is lent, reset, tested, opened or kept back."""
     await until(lambda: not db.statistics().opening and db.statistics().idle == db.statistics().size)
+
+
+def most_within_a_second(moments: list[float]) -> int:
+    """Return how many of the moments, in order, lie within a second, at most."""
+    return max((bisect_left(moments, begin + 1) - number for number, begin in enumerate(moments)), default=0)

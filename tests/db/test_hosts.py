@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Self
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Self
 
+import asyncpg
 import pytest
 
 from app.db import Database, DatabaseUnavailable
-from app.db.pool.hosts import Host, hosts_of
+from app.db.pool.hosts import Host, Hosts, Preference, hosts_of
 from tests.db.pools import get_number, pool
 from tests.network import Network, Stream
 
@@ -54,6 +57,11 @@ def first(port: int, dsn: str) -> str:
     return dsn.replace("@", f"@127.0.0.1:{port},")
 
 
+def port_of(dsn: str) -> int:
+    """The port of an address with one host."""
+    return int(dsn.rpartition(":")[2].partition("/")[0])
+
+
 async def test_a_first_host_that_never_answers_leaves_time_for_the_second(network: Network, mute: Mute) -> None:
     async with pool(first(mute.port, network.dsn), connect_timeout=1) as db:
         assert await get_number(db, number=1) == 1
@@ -96,8 +104,65 @@ async def test_the_role_that_is_asked_for_is_found_among_the_hosts(network: Netw
         assert await get_number(db, number=1) == 1
 
 
+@pytest.mark.parametrize("target", ["prefer-standby", "any"])
+async def test_if_no_host_has_the_role_that_is_preferred_the_first_is_used_and_each_was_asked_once(
+    network: Network, database_url: str, db: Database, target: str
+) -> None:
+    if target == "any":
+        await db.execute(f"alter database {await db.fetchval('select current_database()')} set {READ_ONLY} = on")
+    async with Network(database_url) as other:
+        hosts = Hosts(first(port_of(network.dsn), other.dsn) + f"&target_session_attrs={target}")
+        hosts.prefers_writable = True
+        connection = await hosts.connect(timeout=5)
+        assert (network.connections, other.connections) == (1, 1)
+        network.drop()
+        with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+            await connection.execute("select 1")
+
+
+READ_ONLY = "default_transaction_read_only"
+
+
+@dataclass
+class Reporting:
+    """A connection to a server that reports these settings, and answers whether it recovers."""
+
+    settings: dict[str, str]
+    recovers: bool | None = None
+
+    def get_settings(self) -> SimpleNamespace:
+        return SimpleNamespace(**self.settings)
+
+    async def fetchval(self, sql: str, timeout: float) -> bool | None:
+        assert (sql, timeout) == ("select pg_is_in_recovery()", 3.0)
+        return self.recovers
+
+
+@pytest.mark.parametrize(
+    ("connection", "roles"),
+    [
+        (Reporting({"in_hot_standby": "off", READ_ONLY: "off"}), {"read-write"}),
+        (Reporting({"in_hot_standby": "off", READ_ONLY: "on"}), set[str]()),
+        (Reporting({"in_hot_standby": "on", READ_ONLY: "off"}), {"standby"}),
+        # Before PostgreSQL 14.
+        (Reporting({}, recovers=True), {"standby"}),
+        (Reporting({}, recovers=False), {"read-write"}),
+    ],
+)
+async def test_the_role_of_a_server(connection: Reporting, roles: set[str]) -> None:
+    for role in ("read-write", "standby"):
+        others: list[Any] = []
+        preference = Preference(role, others)
+        if role in roles:
+            assert await preference.passed(connection, 3.0) is connection
+        else:
+            with pytest.raises(asyncpg.TargetServerAttributeNotMatched):
+                await preference.passed(connection, 3.0)
+        assert others == ([] if role in roles else [connection])
+
+
 async def test_that_no_host_has_the_role_is_said(network: Network) -> None:
-    dsn = first(int(network.dsn.rpartition(":")[2].partition("/")[0]), network.dsn) + "&target_session_attrs=standby"
+    dsn = first(port_of(network.dsn), network.dsn) + "&target_session_attrs=standby"
     with pytest.raises(DatabaseUnavailable, match="standby"):
         await Database(dsn).connect()
 

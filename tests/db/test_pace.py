@@ -9,7 +9,7 @@ import pytest
 
 from app.db import Database, DatabaseUnavailable
 from app.db.pool.attempts import Pace
-from tests.db.pools import get_number, pool, until
+from tests.db.pools import get_number, most_within_a_second, pool, until
 from tests.network import Network
 
 
@@ -39,10 +39,6 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     count = Pace.begun
     monkeypatch.setattr(Pace, "begun", note)
     return moments
-
-
-def most_within_a_second(moments: list[float]) -> int:
-    return max(sum(begin <= each < begin + 1 for each in moments) for begin in moments)
 
 
 async def test_no_more_than_the_rate_are_opened_within_a_second(database_url: str, begun: list[float]) -> None:

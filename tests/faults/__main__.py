@@ -17,11 +17,16 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.db.pools import most_within_a_second
 from tests.faults.kinds import KINDS, NEEDS, Setting
 from tests.faults.ledger import Audit, Ledger
 from tests.faults.servers import Server
 
-COLUMNS = ("requests", "acknowledged", "unknown", "lost", "doubled", "hung", "wrong", "longest request", "back after")
+COLUMNS = (
+    "requests", "acknowledged", "unknown", "lost", "doubled", "hung", "wrong", "longest request", "back after",
+    # How many sessions a server let in within a second, at most.
+    "connects/s",
+)  # fmt: skip
 
 
 async def run_kind(name: str, rounds: int, seed: int, workers: int = 1) -> tuple[Ledger, Audit]:
@@ -31,6 +36,7 @@ async def run_kind(name: str, rounds: int, seed: int, workers: int = 1) -> tuple
     try:
         setting = Setting(folder, rounds, random.Random(f"{name} {seed}"), servers, workers)
         dsn = await KINDS[name](setting, ledger)
+        ledger.connects = max(most_within_a_second(server.connects()) for server in servers)
         return ledger, await ledger.audit(dsn)
     finally:
         for server in servers:
@@ -45,7 +51,7 @@ def row(ledger: Ledger, audit: Audit) -> list[str]:
         ledger.hung, len(ledger.wrong) + len(audit.refused_but_stored),
     )  # fmt: skip
     back = f"{max(ledger.recovered):.2f} s" if ledger.recovered else ""
-    return [*(f"{number:,}" for number in numbers), f"{ledger.longest:.2f} s", back]
+    return [*(f"{number:,}" for number in numbers), f"{ledger.longest:.2f} s", back, str(ledger.connects)]
 
 
 def complaints(ledger: Ledger, audit: Audit) -> list[str]:

@@ -1,6 +1,8 @@
 """What clients asked for and were told, and whether the database agrees."""
 
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -11,7 +13,8 @@ class Ledger:
     """The titles of articles, by what the client that posted each was told, and counters of answers.
 
     `recovered` has, for each fault, the seconds from the moment when the database was there again to the first
-    article that was stored.
+    article that was stored. `outage` is there while no server takes writes, each time another.
+    `connects` is how many sessions the service opened at one server within a second, at most.
     """
 
     acknowledged: set[str] = field(default_factory=set[str])
@@ -22,6 +25,17 @@ class Ledger:
     hung: int = 0
     longest: float = 0.0
     recovered: list[float] = field(default_factory=list[float])
+    outage: object = None
+    connects: int = 0
+
+    @contextmanager
+    def no_writes(self) -> Generator[None]:
+        """During the block no server takes writes: if the service says that it is ready, that is wrong."""
+        self.outage = object()
+        try:
+            yield
+        finally:
+            self.outage = None
 
     def requests(self) -> int:
         """How many requests were made."""

@@ -11,6 +11,7 @@ from time import monotonic
 import httpx2
 
 from tests.faults.ledger import Ledger
+from tests.faults.readiness import Readiness
 
 CLIENTS = 8
 # Every request has to be answered by then, whatever happens, in seconds: see SETTINGS of tests/faults/service.py.
@@ -18,6 +19,8 @@ DEADLINE = 10.0
 _NUMBERS = count(1)
 _REQUESTS = (("GET", "/api/articles"), ("GET", "/api/tags"), ("GET", "/api/articles/export"), ("POST", "/api/articles"))
 _TEXTS = {"description": "d", "body": "b"}
+# Seconds after which a service does not recover any more.
+PATIENCE = 30
 # With a key a client goes on for this many times, a fifth of a second apart.
 _ATTEMPTS = 40
 
@@ -34,6 +37,7 @@ class Load:
         limits = httpx2.Limits(max_connections=CLIENTS)
         self._client = httpx2.AsyncClient(base_url=address, timeout=DEADLINE, limits=limits)
         self._headers: dict[str, str] = {}
+        self._readiness = Readiness(address, ledger, DEADLINE)
 
     @property
     def token(self) -> str:
@@ -47,20 +51,25 @@ class Load:
             await self._register()
             tasks = [asyncio.create_task(self._ask()) for _ in range(CLIENTS)]
             try:
-                yield
+                async with self._readiness.running():
+                    yield
             finally:
                 self._stopping = True
                 await asyncio.gather(*tasks)
 
     async def until_stored(self, since: float) -> None:
-        """Wait until an article that was posted after the moment `since` is stored. Note how long it took from now."""
+        """Wait until an article that was posted after the moment `since` is stored. Note how long it took from now.
+
+        Then the service has to say that it is ready.
+        """
         began = monotonic()
         while self.last_stored < since:
-            if monotonic() - began > 30:
-                self.ledger.wrong.append("nothing was stored within 30 s after the fault was over")
+            if monotonic() - began > PATIENCE:
+                self.ledger.wrong.append(f"nothing was stored within {PATIENCE} s after the fault was over")
                 break
             await asyncio.sleep(0.005)
         self.ledger.recovered.append(monotonic() - began)
+        await self._readiness.until_ready(PATIENCE)
 
     def any_request(self) -> bytes:
         """Return a request for a client that goes away. Those that write have a title that nobody waits for."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator
@@ -24,7 +25,10 @@ OPTIONS = {
     "wal_keep_size": "256MB",
     "hot_standby": "on",
     "shared_buffers": "32MB",
+    "log_connections": "on",
+    "log_line_prefix": "'%n '",
 }
+_CONNECTED = re.compile(r"^([\d.]+) .*connection authorized.*application_name=bindery", re.MULTILINE)
 USER = "postgres"
 # Has TLS, which the embedded server lacks.
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -136,6 +140,11 @@ class Server:
             return [main, *main.children()]
         except (FileNotFoundError, psutil.NoSuchProcess):
             return []
+
+    def connects(self) -> list[float]:
+        """Return the moments when the service connected, in seconds, in order."""
+        log = Path(f"{self.data}.log")
+        return [float(moment) for moment in _CONNECTED.findall(log.read_text())] if log.exists() else []
 
     async def kill(self) -> None:
         """End the server and all its processes by SIGKILL, if it runs."""

@@ -48,6 +48,38 @@ class NoneAccepted(OSError):
         self.errors = list(errors.values())
 
 
+class Preference(NamedTuple):
+    """A role of servers that is looked for before any other will do; `others` are connections to those without it.
+
+    They are kept, since the first of them is used if no server has the role: each is asked once.
+    """
+
+    role: str
+    others: list[Any]
+
+    async def passed(self, connection: Any, seconds: float) -> Any:
+        """Return the connection if its server has the role. Otherwise keep it and raise the driver's error."""
+        try:
+            is_met = await self._is_met(connection, seconds)
+        except BaseException:
+            connection.terminate()
+            raise
+        if is_met:
+            return connection
+        self.others.append(connection)
+        raise asyncpg.TargetServerAttributeNotMatched(f"the server is not {self.role}")
+
+    async def _is_met(self, connection: Any, seconds: float) -> bool:
+        settings = connection.get_settings()
+        recovers = getattr(settings, "in_hot_standby", None)
+        if recovers is None:
+            # PostgreSQL reports it since 14.
+            recovers = await connection.fetchval("select pg_is_in_recovery()", timeout=seconds) and "on"
+        if self.role == "standby":
+            return recovers == "on"
+        return recovers != "on" and getattr(settings, "default_transaction_read_only", "off") == "off"
+
+
 class Hosts:
     """The hosts of a DSN, in the order in which they are tried.
 
@@ -68,12 +100,16 @@ class Hosts:
         ends, preferred = monotonic() + timeout, self._preferred()
         if preferred is None:
             return await self._first(ends, arguments)
+        others: list[Any] = []
         try:
-            return await self._first(ends, {**arguments, "target_session_attrs": preferred})
+            return await self._first(ends, {**arguments, "target_session_attrs": "any"}, Preference(preferred, others))
         except Exception as error:
-            if not _names_role(error):
+            if not others or not _names_role(error):
                 raise
-            return await self._first(ends, {**arguments, "target_session_attrs": "any"})
+            return others.pop(0)
+        finally:
+            for other in others:
+                other.terminate()
 
     def _preferred(self) -> str | None:
         """Return the role of a server that is looked for before any other one will do; None if there is no such."""
@@ -81,15 +117,17 @@ class Hosts:
             return "standby"
         return "read-write" if self.prefers_writable and self.target == "any" else None
 
-    async def _first(self, ends: float, arguments: dict[str, Any]) -> Any:
+    async def _first(self, ends: float, arguments: dict[str, Any], preference: "Preference | None" = None) -> Any:
         """Connect to the first host that accepts until the moment `ends`."""
 
         async def connect(host: Host, seconds: float) -> Any:
-            return await self._connect(host, seconds, arguments)
+            return await self._connect(host, seconds, arguments, preference)
 
         return await self._first_of(self._hosts, ends, connect)
 
-    async def _connect(self, host: Host, seconds: float, arguments: dict[str, Any]) -> Any:
+    async def _connect(
+        self, host: Host, seconds: float, arguments: dict[str, Any], preference: "Preference | None"
+    ) -> Any:
         """Connect to the first address of a host that accepts, within so many seconds."""
         ends = monotonic() + seconds
 
@@ -98,7 +136,8 @@ class Hosts:
             if address != host:
                 # The driver gets the name too, which the server's certificate has to have.
                 there["loop"] = OneAddress(asyncio.get_running_loop(), address.name)
-            return await asyncpg.connect(self.dsn, **there)
+            connection = await asyncpg.connect(self.dsn, **there)
+            return await preference.passed(connection, ends - monotonic()) if preference else connection
 
         return await self._first_of(await _addresses(host, seconds), ends, connect)
 

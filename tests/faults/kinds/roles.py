@@ -18,7 +18,8 @@ async def failover(setting: Setting, ledger: Ledger) -> str:
         for _ in range(setting.rounds):
             await asyncio.sleep(setting.chance.uniform(0.2, 0.6))
             await primary.kill()
-            await asyncio.sleep(setting.chance.uniform(0, 0.3))
+            with ledger.no_writes():
+                await asyncio.sleep(setting.chance.uniform(0, 0.3))
             await standby.promote()
             await load.until_stored(monotonic())
             primary, standby = standby, primary
@@ -39,8 +40,9 @@ async def switchover(setting: Setting, ledger: Ledger) -> str:
         for _ in range(setting.rounds):
             await asyncio.sleep(setting.chance.uniform(0.2, 0.6))
             await primary.stop()
-            await primary.return_to(standby)
-            await asyncio.sleep(setting.chance.uniform(0, 0.5))
+            with ledger.no_writes():
+                await primary.return_to(standby)
+                await asyncio.sleep(setting.chance.uniform(0, 0.5))
             await standby.promote()
             await load.until_stored(monotonic())
             primary, standby = standby, primary
@@ -69,25 +71,20 @@ async def changed_name(setting: Setting, ledger: Ledger) -> str:
         async with served(setting, dsn, ledger, names=str(names)) as (_, load):
             for number in range(setting.rounds):
                 await asyncio.sleep(setting.chance.uniform(0.2, 0.6))
-                await _change_places(primary, standby, clean=bool(number % 2))
-                await asyncio.sleep(setting.chance.uniform(0, 0.3))
+                is_clean = bool(number % 2)
+                await (primary.stop() if is_clean else primary.kill())
+                with ledger.no_writes():
+                    if is_clean:
+                        await primary.return_to(standby)
+                    await standby.promote()
+                    await asyncio.sleep(setting.chance.uniform(0, 0.3))
                 names.write_text(f"localhost {standby.host}\n")
                 await load.until_stored(monotonic())
                 primary, standby = standby, primary
-                await _make_standby(standby, primary, is_one=bool(number % 2))
+                await _make_standby(standby, primary, is_one=is_clean)
         return primary.address()
     finally:
         names.unlink()
-
-
-async def _change_places(primary: Server, standby: Server, *, clean: bool) -> None:
-    """Promote the standby; the primary is a standby before, or dead."""
-    if clean:
-        await primary.stop()
-        await primary.return_to(standby)
-    else:
-        await primary.kill()
-    await standby.promote()
 
 
 async def _make_standby(server: Server, primary: Server, *, is_one: bool) -> None:

@@ -13,7 +13,8 @@ async def killed_server(setting: Setting, ledger: Ledger, *, workers: int = 1, p
 
     async def kill(server: Server) -> None:
         await server.kill()
-        await asyncio.sleep(setting.chance.uniform(0, 0.5))
+        with ledger.no_writes():
+            await asyncio.sleep(setting.chance.uniform(0, 0.5))
         await server.start()
 
     return await rounds_on(setting, ledger, kill, workers, pooled=pooled)
