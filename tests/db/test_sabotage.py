@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -143,11 +144,18 @@ async def open_sessions(connection: Connection) -> int:
     return count
 
 
+def tell_others(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Print what nobody has caught, but for the faults that were made."""
+    if not isinstance(context.get("exception"), Sabotage):
+        loop.default_exception_handler(context)
+
+
 def sabotage(dsn: str, loop: str, saboteur: Saboteur, *, clients: list[list[Deed]], ping_after: float) -> Saboteur:
     """The clients at work on this event loop, and the saboteur among them, who tells whether there was a fault."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         saboteur.patch(monkeypatch)
         with asyncio.Runner(loop_factory=lambda: saboteur.loop(LOOPS[loop])) as runner:
+            runner.get_loop().set_exception_handler(tell_others)
             runner.run(sabotaged(dsn, saboteur, clients, ping_after))
     return saboteur
 
