@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, IPv6Network
 
 from starlette.requests import Request
@@ -19,13 +19,15 @@ from app.security import PasswordsBusy
 logger = logging.getLogger("app.handlers")
 
 FORGET_EVERY = 300.0  # seconds
+# Anybody can say that they forward, from many addresses.
+MOST_TOLD = 16
 
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
     """How many attempts may fail in `window` seconds: for an account from one address, from an address, for an account.
 
-    Behind `proxies` the address is the one that they tell.
+    Behind `proxies` the address is the one that they tell. `told` are others that said they forward, once in the log.
     """
 
     window: int
@@ -33,6 +35,7 @@ class LoginLimits:
     of_address: int
     of_account: int
     proxies: Networks = ()
+    told: set[str] = field(default_factory=set[str])
 
 
 @asynccontextmanager
@@ -53,6 +56,7 @@ async def limited(request: Request, email: str) -> AsyncGenerator[None]:
         most_of_account=limits.of_account,
     )
     if not attempt.is_allowed:
+        _tell_of_proxy(request, limits)
         raise TooManyRequests("credentials", "were tried too often; try again later", max(1, attempt.seconds))
     try:
         yield
@@ -75,6 +79,19 @@ async def forget_attempts(db: Database, window: int) -> None:
             await logins.delete_old_attempts(db, window=window)
         except BinderyError as error:
             logger.warning("old attempts to log in stay for five minutes more: %s", error)
+
+
+def _tell_of_proxy(request: Request, limits: LoginLimits) -> None:
+    """Warn of an address that says it forwards, and is not among the proxies: its clients share what it may."""
+    peer = client_address(request, ())
+    is_unknown = peer == client_address(request, limits.proxies) and "x-forwarded-for" in request.headers
+    if is_unknown and str(peer) not in limits.told and len(limits.told) < MOST_TOLD:
+        limits.told.add(str(peer))
+        logger.warning(
+            "log-ins from %s were refused, and it says that it forwards them for others: if it is a proxy, name it in"
+            " TRUSTED_PROXIES, since its clients share their limits now",
+            peer,
+        )
 
 
 def _network(request: Request, proxies: Networks) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from ipaddress import ip_network
 
 import httpx2
@@ -83,6 +84,21 @@ async def test_after_too_many_failures_that_account_is_refused_to_that_address_o
     assert (await tries(client, ann.email.upper(), CAFE, ann.password)).status_code == 429
     assert (await tries(client, ann.email, HOME, ann.password)).status_code == 200
     assert (await tries(client, bob.email, CAFE, bob.password)).status_code == 200
+
+
+@pytest.mark.parametrize("proxies", ["none", "others", "its own"])
+async def test_a_proxy_that_is_not_among_the_trusted_ones_is_told_once_in_the_log(
+    client: httpx2.AsyncClient, app: Starlette, caplog: pytest.LogCaptureFixture, proxies: str
+) -> None:
+    limits: LoginLimits = app.state.login_limits
+    known = {"none": (), "others": (ip_network("10.0.0.0/8"),), "its own": limits.proxies}[proxies]
+    app.state.login_limits = replace(limits, proxies=known)
+    for email in ("a@example.com", "b@example.com"):
+        for _ in range(OF_PAIR + 1):
+            await tries(client, email, CAFE)
+
+    told = [line for line in caplog.messages if "name it in TRUSTED_PROXIES" in line]
+    assert len(told) == (proxies != "its own")
 
 
 async def test_a_success_forgets_the_failures_before_it(client: httpx2.AsyncClient, ann: Person) -> None:
