@@ -145,7 +145,7 @@ class Endpoints:
             await failure(request.scope, request.receive, send)
 
     async def _answer_to(self, request: Request, error: Exception) -> Response:
-        if isinstance(error, Invalid):
+        if isinstance(error, Invalid) and request.scope["operation"].viewer != "ignored":
             # A missing viewer comes before an invalid request, and no statement may have looked at the viewer yet.
             try:
                 await require_viewer(request)

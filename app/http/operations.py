@@ -1,5 +1,6 @@
 """Operations: each is a route and an entry of /openapi.json, declared once."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,9 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from app.http.bodies import RequestBody
 
+_PARAMETER = re.compile(r"\{[^}]*\}")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -46,6 +49,11 @@ class Operation:
     """The first one has lines or documents of `answer`; the others are text."""
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that it answers: with GET also HEAD."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+
+    @property
     def takes_key(self) -> bool:
         """Whether clients may repeat it with an Idempotency-Key: what is written belongs to a user."""
         return self.method == "POST" and self.viewer == "required"
@@ -62,13 +70,22 @@ class Operation:
 
 
 def routes(operations: Sequence[Operation]) -> list[Route]:
-    """Return one route for each path: its answer to a method that is no operation lists the others."""
-    methods: dict[str, list[str]] = {}
-    for operation in operations:
-        methods.setdefault(operation.path, []).append(operation.method)
-    return [Route(path, _not_found, methods=allowed) for path, allowed in methods.items()]
+    """Return one route for each path, those with few parameters first, for the methods that are no operations."""
+    paths: dict[str, tuple[str, set[str]]] = {}
+    for operation in sorted(operations, key=lambda operation: operation.path.count("{")):
+        _, methods = paths.setdefault(_PARAMETER.sub("{}", operation.path), (operation.path, set()))
+        methods.update(operation.methods)
+    return [Route(path, NoOperation(frozenset(methods))) for path, methods in paths.values()]
 
 
-async def _not_found(_: Request) -> Response:
-    """Answer what the router takes for the path of an operation, and the table of operations does not."""
-    raise HTTPException(404)
+@dataclass(frozen=True, slots=True)
+class NoOperation:
+    """ASGI application for the path of an operation: 405 for other methods than its own, whose list is in `Allow`."""
+
+    methods: frozenset[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise the answer. 404 for what the router takes for this path, and the table of operations does not."""
+        if scope["method"] in self.methods:
+            raise HTTPException(404)
+        raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.methods))})

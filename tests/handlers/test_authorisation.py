@@ -115,6 +115,16 @@ async def _insert(db: Database, name: str) -> int:
     return await db.fetchval(insert, name)
 
 
+IGNORING = [name for name, operation in OPERATIONS.items() if operation.body and operation.viewer == "ignored"]
+
+
+@pytest.mark.parametrize("asked", IGNORING, indirect=True)
+async def test_a_token_that_nobody_asked_for_hides_no_mistake_in_a_request(asked: Asked, ended: str) -> None:
+    answer = await asked.client.post(asked.path, headers={"Authorization": f"Token {ended}"}, json={})
+
+    assert answer.status_code == 422
+
+
 @pytest.mark.parametrize("asked", EXPECTED, indirect=True)
 async def test_who_may_do_it(asked: Asked, ann: Person, bob: Person, gone: str, ended: str) -> None:
     expected = EXPECTED[f"{asked.operation.method} {asked.operation.path}"]

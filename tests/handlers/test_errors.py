@@ -55,6 +55,8 @@ async def test_a_method_that_a_path_does_not_know_is_refused_with_those_it_does(
         ("POST", "/api/tags", {"GET"}),
         ("GET", "/api/users/login", {"POST"}),
         ("PUT", "/api/users", {"GET", "POST"}),
+        ("PUT", "/api/articles/feed", {"GET"}),
+        ("DELETE", "/api/articles/export", {"GET"}),
         ("POST", "/api/articles/any-1", {"GET", "PUT", "DELETE"}),
         ("PUT", "/api/articles/any-1/comments", {"GET", "POST"}),
         ("GET", "/api/articles/any-1/comments/1", {"DELETE"}),

@@ -56,7 +56,9 @@ OPERATIONS = [
     operation("/notes", see_other, "POST"),
     operation("/notes/newest"),
     operation("/notes/{id}"),
+    operation("/notes/{note}", method="PUT"),
     operation("/notes/{id}/parts/{part}"),
+    operation("/notes/{id}/parts/{part}", method="PUT"),
     operation("/notes/{id}/parts/first"),
     operation("/crash", crash),
     operation("/early", crash_early),
@@ -94,6 +96,33 @@ def test_a_path_leads_to_the_most_exact_operation(path: str, params: dict[str, s
     assert find(path) == params
     assert find(path, "HEAD") == params
     assert find(path, "DELETE") is None
+
+
+def test_the_most_exact_path_decides_whatever_the_method() -> None:
+    assert find("/notes/7", "PUT") == {"note": "7"}
+    assert find("/notes/newest", "PUT") is None
+    assert find("/notes/7/parts/2", "PUT") == {"id": "7", "part": "2"}
+    assert find("/notes/7/parts/first", "PUT") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/notes", "GET, HEAD, POST"),
+        ("PUT", "/notes/newest", "GET, HEAD"),
+        ("DELETE", "/notes/7", "GET, HEAD, PUT"),
+        ("PUT", "/notes/7/parts/first", "GET, HEAD"),
+        ("DELETE", "/notes/7/parts/2", "GET, HEAD, PUT"),
+    ],
+)
+async def test_what_a_path_allows_is_what_it_answers(
+    web: httpx2.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    refused = await web.request(method, path)
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
+    for each in allowed.split(", "):
+        assert (await web.request(each, path)).status_code < 400
 
 
 def test_below_a_prefix_the_path_without_it_counts() -> None:
