@@ -33,7 +33,8 @@ class ExportedArticleJson(TypedDict):
 
 async def export_articles(request: Request) -> Response:
     """Export all articles, oldest first, as lines of JSON or as CSV with a header and tags separated by spaces."""
-    viewer, format_ = required_viewer(request), query_text(request, "format", 10) or "ndjson"
+    viewer, format_ = required_viewer(request), query_text(request, "format", 10)
+    format_ = "ndjson" if format_ is None else format_
     if format_ not in FORMATS:
         raise Invalid({"format": [f"must be one of {', '.join(FORMATS)}"]})
     if request.method == "HEAD":

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -81,6 +81,8 @@ class NewUser(RequestBody):
 
 class UpdateUser(RequestBody):
     """Changes to an account. An absent field stays as it is; null or "" clears bio and image."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     EXAMPLE: ClassVar[dict[str, Any]] = {"bio": "I write about gardens."}
 

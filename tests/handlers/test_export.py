@@ -49,10 +49,14 @@ async def test_an_export_of_nothing_is_empty(ann: Person) -> None:
     assert len((await ann.get("/api/articles/export?format=csv")).text.splitlines()) == 1
 
 
-async def test_other_formats_are_refused(ann: Person, client: httpx2.AsyncClient) -> None:
-    answer = await ann.get("/api/articles/export?format=xml")
+@pytest.mark.parametrize("format_", ["xml", "", "NDJSON"])
+async def test_other_formats_are_refused(ann: Person, format_: str) -> None:
+    answer = await ann.get(f"/api/articles/export?format={format_}")
 
     assert outcome(answer) == (422, {"format": ["must be one of ndjson, csv"]})
+
+
+async def test_strangers_export_nothing(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/api/articles/export")).status_code == 401
 
 

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from app.db import Database
+from app.http.operations import NoOperation
 from tests.documented import OpenApiDocument, outcome
 from tests.handlers.people import Person
 
@@ -85,7 +86,8 @@ def routes_of(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, 
             yield from routes_of(route.routes, prefix + route.path)
         else:
             assert isinstance(route, Route)
-            for method in (route.methods or set[str]()) - {"HEAD"}:
+            methods = route.endpoint.methods if isinstance(route.endpoint, NoOperation) else route.methods
+            for method in (methods or frozenset[str]()) - {"HEAD"}:
                 yield method, re.sub(r":\w+}", "}", prefix + route.path)
 
 
