@@ -26,6 +26,12 @@ from app.security import MAX_PASSWORD, Passwords, Tokens
 MAX_USERNAME = 100
 MAX_EMAIL = 254
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+# The same for a JSON schema, which knows no categories: those of Unicode 14, but for a few beyond the first 65,536
+# characters, which not every reader of patterns takes.
+_BLANKS = (
+    r"\u0000-\u0020\u007f-\u00a0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ufeff\ufff9-\ufffb"
+)
 
 
 def _reachable(value: str) -> str:
@@ -51,7 +57,7 @@ def _address(value: str) -> str:
     return value
 
 
-REACHABLE = Rule(_reachable, pattern=rf"^(?!\.{{1,2}}$)[^/\u0000]*[^/{SPACE}\u0000][^/\u0000]*$")
+REACHABLE = Rule(_reachable, pattern=rf"^(?!\.{{1,2}}$)[^/\u0000]*[^/{_BLANKS}][^/\u0000]*$")
 ADDRESS = Rule(_address, pattern=rf"^[^{SPACE}\u0000]+@[^{SPACE}@\u0000]+$")
 
 Username = Annotated[str, Field(max_length=MAX_USERNAME), REQUIRED, AfterValidator(_visible), REACHABLE]
