@@ -78,7 +78,8 @@ class OpenApiDocument:
         validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
         if media_type.startswith("text/"):
             return
-        documents = response.text.splitlines() if media_type == "application/x-ndjson" else [response.text]
+        # Not splitlines(), which ends lines at other characters too, and JSON has those as they are.
+        documents = response.text.split("\n")[:-1] if media_type == "application/x-ndjson" else [response.text]
         for document in documents:
             validator.validate(json.loads(document))  # pyright: ignore[reportUnknownMemberType] - jsonschema has partial types
 

@@ -20,16 +20,19 @@ from tests.handlers.people import Person
 
 @pytest.mark.usefixtures("article", "other_article")
 async def test_an_export_has_every_article_on_a_line_of_json(ann: Person) -> None:
+    await ann.writes("Lines", body="end\nat\x85other\u2028characters")
+
     answer = await ann.get("/api/articles/export")
 
     assert answer.headers["content-type"] == "application/x-ndjson"
-    first, second = (json.loads(line) for line in answer.text.splitlines())
+    first, second, third = (json.loads(line) for line in answer.text.split("\n")[:-1])
     assert (first["slug"], first["tagList"], first["author"]) == (
         "how-to-train-your-dragon-1",
         ["dragons", "training"],
         "ann",
     )
     assert second["title"] == "Another dragon"
+    assert third["body"] == "end\nat\x85other\u2028characters"
 
 
 @pytest.mark.usefixtures("article", "other_article")
