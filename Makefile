@@ -71,7 +71,7 @@ check: $(INSTALLED) ## lint, format, types, imports between the layers, sql/ aga
 	.venv/bin/python -m app check --offline
 	.venv/bin/python -m pip check
 
-faults: $(INSTALLED) ## servers, networks and workers fail under load, and nothing is lost: 7 minutes (ROUNDS=30: most of an hour)
+faults: $(INSTALLED) ## servers, networks and workers fail under load, and nothing is lost: 7 minutes (ROUNDS=30: half an hour)
 	.venv/bin/python -m tests.faults --rounds $(or $(ROUNDS),5) $(ARGS)
 
 audit: $(PACKAGES) ## known vulnerabilities of the locked packages; fails where the package index has no advisories
