@@ -111,11 +111,13 @@ async def test_a_name_of_63_bytes_receives(db: Database) -> None:
 
 async def test_close_ends_listeners_after_what_they_received(database_url: str) -> None:
     seen: list[object] = []
+    listening = asyncio.Barrier(3)
     db = Database(database_url, min_size=1)
     await db.connect()
 
     async def read() -> None:
         async with db.listen("news") as received:
+            await listening.wait()
             async for item in received:
                 seen.append(item)
             async for item in received:
@@ -123,13 +125,7 @@ async def test_close_ends_listeners_after_what_they_received(database_url: str) 
 
     reading = [asyncio.create_task(read()) for _ in range(2)]
     async with asyncio.timeout(20):
-        while (
-            await db.fetchval(
-                "select count(*) from pg_stat_activity where datname = current_database() and query = 'LISTEN \"news\"'"
-            )
-            < 2
-        ):
-            continue
+        await listening.wait()
         await db.execute("notify news, 'last'")
         while len(seen) < 2:
             await asyncio.sleep(0.005)
