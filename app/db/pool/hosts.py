@@ -117,7 +117,7 @@ class Hosts:
             return "standby"
         return "read-write" if self.prefers_writable and self.target == "any" else None
 
-    async def _first(self, ends: float, arguments: dict[str, Any], preference: "Preference | None" = None) -> Any:
+    async def _first(self, ends: float, arguments: dict[str, Any], preference: Preference | None = None) -> Any:
         """Connect to the first host that accepts until the moment `ends`."""
 
         async def connect(host: Host, seconds: float) -> Any:
@@ -126,7 +126,7 @@ class Hosts:
         return await self._first_of(self._hosts, ends, connect)
 
     async def _connect(
-        self, host: Host, seconds: float, arguments: dict[str, Any], preference: "Preference | None"
+        self, host: Host, seconds: float, arguments: dict[str, Any], preference: Preference | None
     ) -> Any:
         """Connect to the first address of a host that accepts, within so many seconds."""
         ends = monotonic() + seconds
