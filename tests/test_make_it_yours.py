@@ -41,8 +41,8 @@ def clone(tmp_path: Path) -> Path:
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     identity = {"GIT_AUTHOR_NAME": "ann", "GIT_AUTHOR_EMAIL": "ann@example.org", "PYTHON": sys.executable}
-    # Other tests run beside this one, at first: each more process would start a server of its own.
-    identity |= {"PYTEST_XDIST_AUTO_NUM_WORKERS": "2"}
+    # Other tests run beside this one: each more process would start a server of its own.
+    identity |= {"PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}
     identity |= {name.replace("AUTHOR", "COMMITTER"): value for name, value in identity.items() if "AUTHOR" in name}
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=500, check=False,
